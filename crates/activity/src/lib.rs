@@ -5,3 +5,9 @@
 //! go out to the store. It knows no runtime, no HTTP, no engine and no file system.
 
 pub mod catalog;
+mod address;
+mod envelope;
+pub mod value;
+
+pub use address::AddressClass;
+pub use envelope::{Activity, Actor, ParseError};

@@ -1,0 +1,1 @@
+//! The filter language of `search`, `tail`, `export` and the Explorer.
