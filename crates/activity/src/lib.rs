@@ -5,6 +5,7 @@
 //! go out to the store. It knows no runtime, no HTTP, no engine and no file system.
 
 pub mod catalog;
+pub mod classify;
 mod address;
 mod envelope;
 pub mod value;
