@@ -8,7 +8,9 @@ pub mod catalog;
 pub mod classify;
 mod address;
 mod envelope;
+mod record;
 pub mod value;
 
 pub use address::AddressClass;
 pub use envelope::{Activity, Actor, ParseError};
+pub use record::{Record, record_id};

@@ -1,5 +1,80 @@
 //! The store's port: batches of records in, typed answers out, and the tests that every engine must pass.
 //!
-//! Nothing here knows an engine. `store-duckdb` is one; the contract in [`contract`] says what one has to do.
+//! Nothing here knows an engine. An engine implements [`Writer`], [`Reader`] and [`Sql`], and passes [`contract`].
 
+mod batch;
+mod commit;
+pub mod contract;
+mod error;
 pub mod filter;
+mod query;
+pub mod raw;
+pub mod schema;
+
+use async_trait::async_trait;
+use tokio::sync::watch;
+
+pub use batch::{Batch, BatchBuilder, id_hash};
+pub use commit::{Commit, Committed, Counts, LedgerEntry, LedgerQuery, LedgerRow, SourceInfo};
+pub use error::{Result, StoreError};
+pub use query::{
+    Bucket, Columns, CountBy, Direction, FeedPage, FeedQuery, FeedRow, Histogram, Order, Position, Rows, Select, Seqs,
+    SourceStatus, SqlQuery, Status, Window,
+};
+
+/// Takes records in, exactly once.
+#[async_trait]
+pub trait Writer: Send + Sync + 'static {
+    /// Commits rows, checkpoints and ledger entries in one transaction and gives it the next sequence number.
+    ///
+    /// A row whose activity id is in the store already, from whichever source, is dropped: the first-seen record is
+    /// never replaced. Either everything is durable when this returns, or nothing has changed.
+    async fn commit(&self, commit: Commit) -> Result<Committed>;
+
+    /// The checkpoints of a source by name, as last committed.
+    async fn checkpoints(&self, source: &str) -> Result<std::collections::BTreeMap<String, serde_json::Value>>;
+
+    /// The sequence number of the last commit, and every later one. 0 is the empty store.
+    fn commits(&self) -> watch::Receiver<u64>;
+}
+
+/// Answers typed questions. All times are UTC.
+#[async_trait]
+pub trait Reader: Send + Sync + 'static {
+    /// What the store holds.
+    async fn status(&self) -> Result<Status>;
+
+    /// Records that pass a filter.
+    async fn select(&self, select: &Select) -> Result<Rows>;
+
+    /// How many records there are by each value of a column, the most frequent first.
+    async fn count_by(&self, count: &CountBy) -> Result<Vec<(String, u64)>>;
+
+    /// How many records there are in each stretch of time, the oldest first; stretches without any are left out.
+    async fn histogram(&self, histogram: &Histogram) -> Result<Vec<Bucket>>;
+
+    /// What was fetched when, the newest first.
+    async fn ledger(&self, query: &LedgerQuery) -> Result<Vec<LedgerRow>>;
+}
+
+/// Answers as the Activity Feed does.
+#[async_trait]
+pub trait FeedReader: Send + Sync + 'static {
+    /// A page of raw activities.
+    async fn feed_page(&self, query: &FeedQuery) -> Result<FeedPage>;
+
+    /// Where the activity with this id stands, if it is in the store.
+    async fn locate(&self, id: &str) -> Result<Option<Position>>;
+}
+
+/// Answers SQL, read-only in fact.
+#[async_trait]
+pub trait Sql: Send + Sync + 'static {
+    /// Runs one statement that reads. Dropping the answer cancels it.
+    async fn sql(&self, query: SqlQuery) -> Result<Rows>;
+}
+
+/// A whole engine.
+pub trait Engine: Writer + Reader + FeedReader + Sql {}
+
+impl<T: Writer + Reader + FeedReader + Sql> Engine for T {}

@@ -130,6 +130,11 @@ impl Known {
     pub fn by_name(name: &str) -> Option<Known> {
         known::FIELDS.iter().find(|info| info.names.contains(&name)).map(|info| info.field)
     }
+
+    /// The name that differs from `name` in upper and lower case only.
+    pub(super) fn by_name_ignoring_case(name: &str) -> Option<&'static str> {
+        known::FIELDS.iter().flat_map(|info| info.names).copied().find(|known| known.eq_ignore_ascii_case(name))
+    }
 }
 
 impl Kind {

@@ -1,0 +1,198 @@
+//! Records side by side: the columnar form in which the store takes them.
+
+use std::{borrow::Cow, collections::HashSet, sync::Arc};
+
+use activity::Record;
+use arrow::{
+    array::{
+        ArrayRef, BooleanArray, BooleanBuilder, MapBuilder, RecordBatch, StringArray, StringBuilder,
+        TimestampMicrosecondBuilder, UInt32Array, UInt32Builder,
+    },
+    compute::filter_record_batch,
+};
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::schema::{COLUMNS, RESOURCE_SEPARATOR};
+
+/// Rows in the columns of [`COLUMNS`].
+#[derive(Debug, Clone)]
+pub struct Batch {
+    rows: RecordBatch,
+}
+
+impl Batch {
+    /// The columns.
+    pub fn rows(&self) -> &RecordBatch {
+        &self.rows
+    }
+
+    /// The number of rows.
+    pub fn len(&self) -> usize {
+        self.rows.num_rows()
+    }
+
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The hashes of the activity ids, a row each.
+    #[expect(clippy::expect_used, reason = "only the builder below makes a batch")]
+    pub fn id_hashes(&self) -> &[u32] {
+        self.rows.column(0).as_any().downcast_ref::<UInt32Array>().expect("id_hash").values()
+    }
+
+    /// The activity ids, a row each.
+    #[expect(clippy::expect_used, reason = "only the builder below makes a batch")]
+    pub fn ids(&self) -> &StringArray {
+        self.rows.column(3).as_any().downcast_ref::<StringArray>().expect("event_id")
+    }
+
+    /// The batch without the rows whose id is in `known`, and without the second of two rows with one id.
+    ///
+    /// `seen` carries the ids of earlier batches of the same commit.
+    pub fn without(self, known: &HashSet<String>, seen: &mut HashSet<String>) -> Batch {
+        let keep: Vec<bool> = self
+            .ids()
+            .iter()
+            .map(|id| id.is_some_and(|id| !known.contains(id) && seen.insert(id.to_owned())))
+            .collect();
+        if keep.iter().all(|&keep| keep) {
+            return self;
+        }
+        #[expect(clippy::expect_used, reason = "the mask has a bit for each row")]
+        let rows = filter_record_batch(&self.rows, &BooleanArray::from(keep)).expect("mask");
+        Batch { rows }
+    }
+}
+
+/// The hash of an activity id that stands in the column `id_hash`: the low 32 bits of XXH3-64.
+pub fn id_hash(id: &str) -> u32 {
+    (xxh3_64(id.as_bytes()) & 0xffff_ffff) as u32
+}
+
+/// Collects records into a [`Batch`].
+pub struct BatchBuilder {
+    id_hash: UInt32Builder,
+    event_time: TimestampMicrosecondBuilder,
+    text: [StringBuilder; TEXTS],
+    actor_other: MapBuilder<StringBuilder, StringBuilder>,
+    read_only: BooleanBuilder,
+    guessed: BooleanBuilder,
+    raw_rest: StringBuilder,
+    scratch: String,
+    bytes: usize,
+}
+
+/// The text columns that are filled alike, in the order of [`COLUMNS`].
+const TEXTS: usize = 17;
+
+impl Default for BatchBuilder {
+    fn default() -> Self {
+        Self::with_capacity(1_024)
+    }
+}
+
+impl BatchBuilder {
+    /// A builder with room for so many rows of usual size.
+    pub fn with_capacity(rows: usize) -> Self {
+        BatchBuilder {
+            id_hash: UInt32Builder::with_capacity(rows),
+            event_time: TimestampMicrosecondBuilder::with_capacity(rows),
+            text: std::array::from_fn(|_| StringBuilder::with_capacity(rows, rows * 24)),
+            actor_other: MapBuilder::new(None, StringBuilder::new(), StringBuilder::new()),
+            read_only: BooleanBuilder::with_capacity(rows),
+            guessed: BooleanBuilder::with_capacity(rows),
+            raw_rest: StringBuilder::with_capacity(rows, rows * 560),
+            scratch: String::new(),
+            bytes: 0,
+        }
+    }
+
+    /// The number of rows so far.
+    pub fn len(&self) -> usize {
+        self.id_hash.values_slice().len()
+    }
+
+    /// Whether there is no row yet.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The size of the raw logs so far, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Adds a record.
+    pub fn push(&mut self, record: &Record) {
+        let activity = record.activity;
+        self.bytes += activity.raw.len();
+        self.id_hash.append_value(id_hash(&activity.id));
+        self.event_time.append_value(activity.created_at.as_microsecond());
+        let actor = |name| activity.actor.text(name);
+        let resources = self.resources(&record.resources);
+        let texts: [Option<&str>; TEXTS] = [
+            Some(&activity.kind),
+            Some(&activity.id),
+            activity.organization_id.as_deref(),
+            activity.organization_uuid.as_deref(),
+            actor("type"),
+            actor("email_address"),
+            actor("user_id"),
+            actor("ip_address"),
+            actor("user_agent"),
+            actor("api_key_id"),
+            actor("admin_api_key_id"),
+            record.ip_class.map(|class| class.as_str()),
+            Some(record.category),
+            Some(record.outcome),
+            Some(record.product),
+            record.target.as_deref(),
+            resources.as_deref(),
+        ];
+        for (column, text) in self.text.iter_mut().zip(texts) {
+            column.append_option(text);
+        }
+        self.push_other(record);
+        self.read_only.append_value(record.read_only);
+        self.guessed.append_value(record.guessed);
+        self.scratch.clear();
+        crate::raw::split(activity, &record.resources, &mut self.scratch);
+        self.raw_rest.append_value(&self.scratch);
+    }
+
+    fn resources<'s>(&self, resources: &'s [Cow<str>]) -> Option<Cow<'s, str>> {
+        match resources {
+            [] => None,
+            [one] => Some(Cow::Borrowed(one)),
+            many => Some(Cow::Owned(many.join(RESOURCE_SEPARATOR.encode_utf8(&mut [0; 4])))),
+        }
+    }
+
+    #[expect(clippy::expect_used, reason = "as many keys as values are appended")]
+    fn push_other(&mut self, record: &Record) {
+        for (name, value) in &record.actor_other {
+            self.actor_other.keys().append_value(name);
+            self.actor_other.values().append_value(value);
+        }
+        self.actor_other.append(!record.actor_other.is_empty()).expect("keys and values");
+    }
+
+    /// The batch of all records so far; the builder is empty after it.
+    #[expect(clippy::expect_used, reason = "the columns are those of the schema, a row for each record")]
+    pub fn finish(&mut self) -> Batch {
+        let mut text = self.text.each_mut().map(|column| Arc::new(column.finish()) as ArrayRef).into_iter();
+        let mut texts = |count: usize| text.by_ref().take(count).collect::<Vec<_>>();
+        let mut columns: Vec<ArrayRef> = vec![Arc::new(self.id_hash.finish()), Arc::new(self.event_time.finish())];
+        columns.extend(texts(11));
+        columns.push(Arc::new(self.actor_other.finish()));
+        columns.extend(texts(4));
+        columns.push(Arc::new(self.read_only.finish()));
+        columns.push(Arc::new(self.guessed.finish()));
+        columns.extend(texts(2));
+        columns.push(Arc::new(self.raw_rest.finish()));
+        self.bytes = 0;
+        Batch { rows: RecordBatch::try_new(COLUMNS.clone(), columns).expect("columns of the schema") }
+    }
+}
