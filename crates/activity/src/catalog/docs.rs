@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Field, OutcomeRule, Shape, TypeInfo, actors, categories, surfaces, types};
+use super::{Field, OutcomeRule, ReadOnlyRule, Shape, TypeInfo, actors, categories, surfaces, types};
 
 /// The generated page, ending in a line feed. The same catalogue always gives the same bytes.
 pub fn markdown() -> String {
@@ -50,7 +50,11 @@ fn head(page: &mut String) {
 
 fn entry(page: &mut String, info: &TypeInfo) {
     put(page, format_args!("\n### {}\n\n{}.\n\n", info.name, info.summary));
-    put(page, format_args!("- Surface {}; read-only: {}; outcome: {}", info.surface, info.read_only, info.outcome));
+    put(page, format_args!("- Surface: {}\n- Read-only: {}", info.surface, info.read_only));
+    if let ReadOnlyRule::ByField { changes, .. } = &info.read_only {
+        put(page, format_args!(", no if {}", codes(changes)));
+    }
+    put(page, format_args!("\n- Outcome: {}", info.outcome));
     if let OutcomeRule::ByField(rule) = &info.outcome {
         if let Some(from) = rule.failure_from {
             put(page, format_args!(", failure from {from} on"));
@@ -77,21 +81,36 @@ fn entry(page: &mut String, info: &TypeInfo) {
     }
     match info.fields.is_empty() {
         true => page.push_str("- Fields: none of its own\n"),
-        false => put(page, format_args!("- Fields: {}\n", fields(&info.fields))),
+        false => field_list(page, &info.fields),
+    }
+}
+
+/// A line a field; the alternatives of a list's elements, of which some types have dozens, a line each below it.
+fn field_list(page: &mut String, list: &[Field]) {
+    page.push_str("- Fields:\n");
+    for field in list {
+        if let Shape::Array { items } = &field.shape
+            && let Shape::Union { variants } = &**items
+        {
+            put(page, format_args!("  - `{}` list{}; each element one of:\n", field.name, presence(field)));
+            for variant in variants {
+                put(page, format_args!("    - {}\n", fields(&variant.fields)));
+            }
+        } else {
+            put(page, format_args!("  - `{}` {}{}\n", field.name, shape(&field.shape), presence(field)));
+        }
     }
 }
 
 fn fields(fields: &[Field]) -> String {
-    let each = fields.iter().map(|field| {
-        let mut text = format!("`{}` {}", field.name, shape(&field.shape));
-        for (is_so, word) in
-            [(!field.required, ", optional"), (field.nullable, ", may be null"), (field.deprecated, ", deprecated")]
-        {
-            text.push_str(if is_so { word } else { "" });
-        }
-        text
-    });
+    let each = fields.iter().map(|field| format!("`{}` {}{}", field.name, shape(&field.shape), presence(field)));
     each.collect::<Vec<_>>().join("; ")
+}
+
+fn presence(field: &Field) -> String {
+    let words =
+        [(!field.required, ", optional"), (field.nullable, ", may be null"), (field.deprecated, ", deprecated")];
+    words.iter().filter(|(is_so, _)| *is_so).map(|(_, word)| *word).collect()
 }
 
 fn shape(shape: &Shape) -> String {
