@@ -4,12 +4,18 @@
 //! Activities stay the bytes that they are: nothing here looks inside one beyond its envelope. Where rows live, how they
 //! are stored and what they mean is not known here.
 
-mod query;
-mod page;
+pub mod client;
+pub mod cursor;
 pub mod error;
+mod key;
+pub mod memory;
+mod page;
+mod query;
+pub mod server;
 
 pub use error::{ApiError, ErrorType};
-pub use page::{Page, RawActivity};
+pub use key::KeyKind;
+pub use page::{Page, PageError, RawActivity};
 pub use query::{Cursor, Order, Query, Window};
 
 /// The path of the feed under its base URL.

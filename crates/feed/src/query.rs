@@ -1,4 +1,10 @@
 //! A request for a page: filters, window, cursor, limit, order.
+//!
+//! The types stand here, their form on the wire in [`wire`]. What a filter means for a row is the [`crate::Source`]'s to
+//! know; only the window, which every source shares, is answered here.
+
+mod timestamp;
+mod wire;
 
 use jiff::Timestamp;
 
@@ -12,6 +18,16 @@ pub enum Order {
     Asc,
 }
 
+impl Order {
+    /// The wire value.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Order::Desc => "desc",
+            Order::Asc => "asc",
+        }
+    }
+}
+
 /// A window on `created_at`, each bound optional.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Window {
@@ -23,6 +39,16 @@ pub struct Window {
     pub lte: Option<Timestamp>,
     /// `created_at.lt`
     pub lt: Option<Timestamp>,
+}
+
+impl Window {
+    /// Whether `instant` lies in the window: all bounds that are given hold.
+    pub fn contains(&self, instant: Timestamp) -> bool {
+        self.gte.is_none_or(|bound| instant >= bound)
+            && self.gt.is_none_or(|bound| instant > bound)
+            && self.lte.is_none_or(|bound| instant <= bound)
+            && self.lt.is_none_or(|bound| instant < bound)
+    }
 }
 
 /// Where a page begins. Opaque to clients; a [`crate::Source`] decides what stands in it.
