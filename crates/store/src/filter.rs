@@ -1,20 +1,36 @@
 //! The filter language of `search`, `tail`, `export`, the Explorer and exceptions of rules.
 //!
-//! Text becomes a [`Filter`], which engines compile to their SQL. Nothing here knows an engine.
+//! Text comes in and becomes a [`Filter`], which engines compile to their SQL and [`matches`] evaluates over one activity.
+//! Nothing here knows an engine; the meaning of every test is defined in [`evaluate`], and an engine that finds other rows
+//! than that room is wrong.
+//!
+//! The way of a text: [`parse`] (terms from `lexer`, grammar in `parser`, single tests in `term`) → [`Filter`] → its
+//! `Display`, the canonical text, which parses back to the same tree.
 
 mod error;
+pub mod evaluate;
 mod field;
 mod glob;
 mod known;
+mod lexer;
 mod network;
 mod operand;
+mod parser;
+mod reference;
+mod render;
+mod term;
+
+use jiff::Timestamp;
 
 pub use error::FilterError;
+pub use evaluate::{View, matches, values_of_activity, word_forms};
 pub use field::{Field, FieldInfo, Kind, Known};
 pub use glob::Glob;
 pub use known::fields;
 pub use network::Cidr;
 pub use operand::{NUMBER_PATTERN, Operand, TIME_PATTERN, parse_time};
+pub use parser::{MAX_BYTES, MAX_DEPTH, MAX_TERMS};
+pub use reference::markdown;
 
 /// What a filter asks of an activity.
 ///
@@ -107,3 +123,22 @@ impl Filter {
         Filter::Test { field: field.into(), test }
     }
 }
+
+/// Parses a filter. Ages such as `7d` count back from this moment.
+///
+/// # Errors
+/// [`FilterError`] names the spot in the text and what to write instead.
+pub fn parse(text: &str) -> Result<Filter, FilterError> {
+    parse_at(text, Timestamp::now())
+}
+
+/// As [`parse`], with ages counting back from `now`.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_at(text: &str, now: Timestamp) -> Result<Filter, FilterError> {
+    parser::parse(text, now)
+}
+
+#[cfg(test)]
+mod tests;

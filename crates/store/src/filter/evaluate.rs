@@ -17,7 +17,8 @@
 //! - **Order.** A number operand compares, as doubles, with numbers and with texts that are written as one; a time operand
 //!   with texts that are written as a time ([`super::TIME_PATTERN`]), cut to microseconds. Nothing else has an order.
 //! - **Networks** hold texts that are an address (never a number, never `unknown`); an IPv4 address written as IPv6 is
-//!   IPv4. A text that is the network itself, as it is rendered, passes as well: allow lists are logged so.
+//!   IPv4. A text that is the network itself
+//!   ([`Cidr::with_bits`]) passes as well: allow lists are logged so.
 //! - **Words** stand anywhere in the raw log as received, as they are or as JSON writes them inside a text
 //!   ([`word_forms`]), ASCII letters in upper and lower case being the same.
 
@@ -83,7 +84,9 @@ pub fn values_of_activity(activity: &Activity<'_>, field: Known, each: &mut dyn 
         Known::Type => each(&activity.kind),
         Known::Id => each(&activity.id),
         Known::Time => each(&activity.created_at.to_string()),
-        Known::Org => [&activity.organization_id, &activity.organization_uuid].into_iter().flatten().for_each(|id| each(id)),
+        Known::Org => {
+            [&activity.organization_id, &activity.organization_uuid].into_iter().flatten().for_each(|id| each(id))
+        }
         Known::OrganizationId => activity.organization_id.iter().for_each(|id| each(id)),
         Known::OrganizationUuid => activity.organization_uuid.iter().for_each(|id| each(id)),
         Known::Actor => members(&ACTOR_MEMBERS),
@@ -188,8 +191,9 @@ fn passes_value(test: &Test, value: &Value<'_>) -> bool {
 
 fn passes_known(test: &Test, kind: Kind, value: &str) -> bool {
     match (kind, test) {
-        (Kind::Number, _) => number_of(value)
-            .is_some_and(|number| passes_number(test, is_whole(value).then_some(value), number)),
+        (Kind::Number, _) => {
+            number_of(value).is_some_and(|number| passes_number(test, is_whole(value).then_some(value), number))
+        }
         // The parser makes a span of time out of this; it can only be built by hand.
         (Kind::Time, Test::Equals(text)) => time_of(text).is_some_and(|time| time_of(value) == Some(time)),
         _ => passes_text(test, value),
@@ -244,7 +248,7 @@ fn is_whole(text: &str) -> bool {
 fn in_network(network: &Cidr, value: &str) -> bool {
     match value.parse::<IpAddr>() {
         Ok(address) => network.contains(address),
-        Err(_) => value.contains('/') && network.to_string().eq_ignore_ascii_case(value),
+        Err(_) => network.with_bits().eq_ignore_ascii_case(value),
     }
 }
 

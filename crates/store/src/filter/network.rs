@@ -63,6 +63,11 @@ impl Cidr {
         self.prefix == if self.first.is_ipv4() { 32 } else { 128 }
     }
 
+    /// The canonical text with the number of bits, even of a single address.
+    pub fn with_bits(&self) -> String {
+        format!("{}/{}", self.first, self.prefix)
+    }
+
     /// Whether `address` is in the network.
     pub fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();

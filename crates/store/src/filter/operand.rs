@@ -17,6 +17,8 @@ pub enum Operand {
 pub const NUMBER_PATTERN: &str = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$";
 
 /// Texts that count as times: a date (its midnight in UTC) or RFC 3339 with zone. An engine tests this before it casts.
+///
+/// They must also be real days, in the years 1 to 9999 of UTC.
 pub const TIME_PATTERN: &str = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,9})?([Zz]|[+-]([01][0-9]|2[0-3]):[0-5][0-9]))?$";
 
 impl fmt::Display for Operand {
@@ -72,13 +74,17 @@ fn before(now: Timestamp, span: Span) -> Option<Timestamp> {
 
 /// The time that a value of an activity stands for: see [`TIME_PATTERN`].
 pub(super) fn time_of(text: &str) -> Option<Timestamp> {
-    if let Some(date) = date_of(text) {
-        return date.to_zoned(TimeZone::UTC).ok().map(|time| time.timestamp());
+    let date = date_of(text.get(..10)?)?;
+    let time = match text.len() {
+        10 => date.to_zoned(TimeZone::UTC).ok().map(|time| time.timestamp()),
+        _ if is_rfc3339(text.as_bytes()) => text.parse().ok(),
+        _ => return None,
+    };
+    match time.and_then(to_microseconds) {
+        // "Never" is often written as the last second of all years, which the type cannot hold.
+        None if date.year() == 9999 => Timestamp::from_second(Timestamp::MAX.as_second()).ok(),
+        time => time,
     }
-    if !is_rfc3339(text.as_bytes()) {
-        return None;
-    }
-    to_microseconds(text.parse().ok()?)
 }
 
 /// A date as `2026-01-31`.
@@ -124,9 +130,10 @@ fn is_rfc3339(bytes: &[u8]) -> bool {
     }
 }
 
-/// Cut, not rounded: the store keeps microseconds and cuts too.
+/// Cut, not rounded: the store keeps microseconds and cuts too. Times before the year 1 have no four-digit notation.
 fn to_microseconds(time: Timestamp) -> Option<Timestamp> {
-    Timestamp::from_microsecond(i64::try_from(time.as_nanosecond().div_euclid(1_000)).ok()?).ok()
+    let time = Timestamp::from_microsecond(i64::try_from(time.as_nanosecond().div_euclid(1_000)).ok()?).ok()?;
+    (time.to_zoned(TimeZone::UTC).year() >= 1).then_some(time)
 }
 
 /// The number that a value of an activity stands for: see [`NUMBER_PATTERN`]. Numbers beyond a double are none.

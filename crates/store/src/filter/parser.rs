@@ -112,14 +112,7 @@ impl Parser<'_> {
         if self.cursor.peek() == Some('(') {
             return self.parentheses(group);
         }
-        self.terms += 1;
-        if self.terms > MAX_TERMS {
-            return Err(FilterError::new(
-                start..start,
-                format!("the filter has more than {MAX_TERMS} terms"),
-                "use wildcards or networks instead of long lists, or search with SQL",
-            ));
-        }
+        self.count_term(start)?;
         match group {
             Some(field) => self.value(field),
             None => self.term(),
@@ -192,10 +185,23 @@ impl Parser<'_> {
             term::value(field, &self.cursor.bare(false)?)?
         };
         if matches!(filter, Filter::And(_)) {
-            // A span of time; its canonical text may need parentheses.
+            // A span of time: two tests in canonical text, perhaps in parentheses.
+            self.count_term(start)?;
             return self.deeper(start..self.cursor.at(), |_| Ok(filter));
         }
         Ok(filter)
+    }
+
+    fn count_term(&mut self, at: usize) -> Result<(), FilterError> {
+        self.terms += 1;
+        if self.terms > MAX_TERMS {
+            return Err(FilterError::new(
+                at..at,
+                format!("the filter has more than {MAX_TERMS} terms"),
+                "use wildcards or networks instead of long lists, or search with SQL",
+            ));
+        }
+        Ok(())
     }
 
     fn expect_operand(&self, keyword: &str, spot: Range<usize>) -> Result<(), FilterError> {
@@ -231,6 +237,17 @@ impl Parser<'_> {
 /// Whether a term with a colon is a word all the same: an address, a URL, or what starts with a digit, such as a time.
 fn is_word(term: &str) -> bool {
     term.starts_with(|char: char| char.is_ascii_digit())
-        || term.split_once(':').is_some_and(|(_, rest)| rest.starts_with("//"))
+        || behind_colon(term).is_some_and(|rest| rest.starts_with("//"))
         || term.parse::<Cidr>().is_ok()
+}
+
+/// What stands behind the first colon that is one.
+fn behind_colon(term: &str) -> Option<&str> {
+    let mut escaped = false;
+    let at = term.bytes().position(|byte| {
+        let found = byte == b':' && !escaped;
+        escaped = byte == b'\\' && !escaped;
+        found
+    })?;
+    Some(&term[at + 1..])
 }

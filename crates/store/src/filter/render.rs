@@ -59,7 +59,11 @@ fn inner(f: &mut Formatter, filter: &Filter) -> fmt::Result {
 }
 
 fn word(f: &mut Formatter, text: &str) -> fmt::Result {
-    if text.starts_with('-') || KEYWORDS.contains(&text) || !is_safe(text) { quoted(f, text) } else { f.write_str(text) }
+    if text.starts_with('-') || KEYWORDS.contains(&text) || !is_safe(text) {
+        quoted(f, text)
+    } else {
+        f.write_str(text)
+    }
 }
 
 fn value(f: &mut Formatter, field: &Field, test: &Test) -> fmt::Result {
@@ -69,7 +73,7 @@ fn value(f: &mut Formatter, field: &Field, test: &Test) -> fmt::Result {
         Test::Equals(text) => f.write_str(text),
         Test::Pattern(glob) => pattern(f, glob),
         // Without its bits a single address is a network in a field of addresses only.
-        Test::InNetwork(cidr) if cidr.is_host() && !is_address(field) => write!(f, "{}/{}", cidr.first(), cidr.prefix()),
+        Test::InNetwork(cidr) if cidr.is_host() && !is_address(field) => f.write_str(&cidr.with_bits()),
         Test::InNetwork(cidr) => write!(f, "{cidr}"),
         Test::Less(operand) => write!(f, "<{operand}"),
         Test::LessOrEqual(operand) => write!(f, "<={operand}"),

@@ -13,7 +13,8 @@ use super::{
 /// The longest field name, in bytes. A group repeats it for each of its values.
 const MAX_NAME_BYTES: usize = 512;
 
-const TIME_HINT: &str = "write a date (`2026-01-31`), a time with zone (`2026-01-31T08:00:00Z`) or an age (`24h`, `7d`)";
+const TIME_HINT: &str =
+    "write a date (`2026-01-31`), a time with zone (`2026-01-31T08:00:00Z`) or an age (`24h`, `7d`)";
 
 /// An operator of order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -190,13 +191,16 @@ pub(super) fn literal(field: &Field, text: String, spot: Range<usize>) -> Result
     match kind(field) {
         Some(Kind::Time) => return span(field, &text, spot),
         Some(Kind::Number) if number_of(&text).is_none() => {
-            return error(format!("`{text}` is no number"), "write a number such as `42` or `-1.5`, without quotes");
+            return error(format!("`{text}` is no number"), "write a number such as `42` or `-1.5`");
         }
         Some(Kind::Boolean) if !["true", "false"].iter().any(|word| text.eq_ignore_ascii_case(word)) => {
             return error(format!("`{text}` is neither true nor false"), "write `true` or `false`");
         }
         _ if text.is_empty() && !matches!(field, Field::Raw(_)) => {
-            return error("an empty value".into(), "to find where the field is missing, write `-` before it and `*` as its value");
+            return error(
+                "an empty value".into(),
+                "to find where the field is missing, write `-` before it and `*` as its value",
+            );
         }
         _ => {}
     }
@@ -232,7 +236,9 @@ pub(super) fn compare(
         (Some(Kind::Time) | None, ..) if is_age(text) => {
             return error(format!("the age `{text}` reaches too far back"), "write a shorter age, or a date");
         }
-        (Some(Kind::Number), ..) => return error(format!("`{text}` is no number"), "write a number such as `42` or `-1.5`"),
+        (Some(Kind::Number), ..) => {
+            return error(format!("`{text}` is no number"), "write a number such as `42` or `-1.5`");
+        }
         (Some(Kind::Time), ..) => return error(format!("`{text}` is no time"), TIME_HINT),
         (None, ..) => {
             return error(
@@ -249,7 +255,10 @@ pub(super) fn compare(
 fn span(field: &Field, text: &str, spot: Range<usize>) -> Result<Filter, FilterError> {
     let Some(start) = time_of(text) else {
         let (message, hint) = if is_age(text) || text == "now" {
-            (format!("`{text}` is a point in time, and no activity is exactly there"), "write `>` before it for all since, `<` for all before")
+            (
+                format!("`{text}` is a point in time, and no activity is exactly there"),
+                "write `>` before it for all since, `<` for all before",
+            )
         } else {
             (format!("`{text}` is no time"), TIME_HINT)
         };
@@ -258,7 +267,8 @@ fn span(field: &Field, text: &str, spot: Range<usize>) -> Result<Filter, FilterE
     let length: Span = match date_of(text) {
         Some(_) => 24.hours(),
         None => {
-            let digits = text.split_once('.').map_or(0, |(_, rest)| rest.bytes().take_while(u8::is_ascii_digit).count());
+            let digits =
+                text.split_once('.').map_or(0, |(_, rest)| rest.bytes().take_while(u8::is_ascii_digit).count());
             10_i64.pow(6 - digits.min(6) as u32).microseconds()
         }
     };
