@@ -1,1 +1,37 @@
-//! Placeholder until the first content lands in this session.
+//! The HTTP side of Auditlake: the pages where people look, and the read API that the command line speaks.
+//!
+//! This room turns requests into questions for the store's port and answers into HTML, JSON or Arrow. It knows no SQL
+//! and no engine, opens no file and starts no server: [`router`] gives the binary a router to serve and to merge with
+//! others. What it needs comes in a [`Site`]; whatever else is served beside it goes through [`guard`].
+//!
+//! A new page is one file in `pages` (its data, its handler), one template of the same name and its tests.
+
+mod answer;
+mod api;
+mod assets;
+mod error;
+pub mod guard;
+mod live;
+mod pages;
+mod site;
+mod text;
+
+use std::sync::Arc;
+
+use axum::Router;
+use tower_http::compression::CompressionLayer;
+
+pub use error::ApiError;
+pub use site::{SimulatedBanner, Site};
+
+/// Everything that this room serves: `/`, `/activity/…`, `/assets/…`, `/live`, `/healthz` and `/api/v1/…`.
+///
+/// Requests under other names than the site's are refused, whatever their path.
+pub fn router(site: Site) -> Router {
+    let site = Arc::new(site);
+    let pages = pages::routes().merge(assets::routes()).layer(CompressionLayer::new());
+    let api = guard::check_token(api::routes(), &site.token);
+    let router = Router::new().merge(pages).merge(api).merge(live::routes()).merge(api::open_routes());
+    let router = router.fallback(pages::not_found).with_state(site.clone());
+    guard::protect(router, &site.hosts)
+}

@@ -1,0 +1,76 @@
+//! The read API: what the command line asks while the service runs, and whoever else holds the token.
+
+mod ledger;
+mod select;
+mod sql;
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use auditlake_store::{Status, filter::parse_time};
+use axum::{
+    Json, Router,
+    extract::State,
+    http::StatusCode,
+    response::{
+        IntoResponse, Response,
+        sse::{Event, Sse},
+    },
+    routing::{get, post},
+};
+use futures::Stream;
+use jiff::Timestamp;
+use tokio::time::timeout;
+
+use crate::{ApiError, Site, live};
+
+/// What needs the token.
+pub fn routes() -> Router<Arc<Site>> {
+    Router::new()
+        .route("/api/v1/status", get(status))
+        .route("/api/v1/sql", post(sql::sql))
+        .route("/api/v1/select", get(select::select))
+        .route("/api/v1/ledger", get(ledger::ledger))
+        .route("/api/v1/commits", get(commits))
+        .route("/api/{*path}", axum::routing::any(unknown))
+}
+
+/// What needs none, as it tells nothing.
+pub fn open_routes() -> Router<Arc<Site>> {
+    Router::new().route("/healthz", get(health))
+}
+
+async fn status(State(site): State<Arc<Site>>) -> Result<Json<Status>, ApiError> {
+    Ok(Json(site.engine.status().await?))
+}
+
+async fn commits(State(site): State<Arc<Site>>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    live::commits(&site, Duration::ZERO)
+}
+
+/// Whether the store answers in time.
+async fn health(State(site): State<Arc<Site>>) -> Response {
+    let answer = timeout(Duration::from_secs(5), site.engine.status()).await;
+    let (code, text) = match answer {
+        Ok(Ok(_)) => (StatusCode::OK, "ok"),
+        Ok(Err(_)) => (StatusCode::SERVICE_UNAVAILABLE, "the store fails"),
+        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "the store does not answer"),
+    };
+    (code, Json(serde_json::json!({ "status": text }))).into_response()
+}
+
+async fn unknown() -> ApiError {
+    ApiError::new(StatusCode::NOT_FOUND, "not_found", "there is no such endpoint")
+        .hint("GET status, select, ledger, commits and POST sql, all below /api/v1/")
+}
+
+/// A time as commands take it.
+fn time(name: &str, text: Option<&str>) -> Result<Option<Timestamp>, ApiError> {
+    let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
+    match parse_time(text, Timestamp::now()) {
+        Some(time) => Ok(Some(time)),
+        None => {
+            Err(ApiError::invalid(format!("`{name}` is not a time: {}", text.chars().take(100).collect::<String>()))
+                .hint("write RFC 3339 such as 2026-01-31T12:00:00Z, a date, or an age such as 15m, 24h, 7d, 6y"))
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! Pages: what every one of them has around it, and what stands in for one that is missing or fails.
+
+mod overview;
+
+use std::sync::Arc;
+
+use askama::Template;
+use auditlake_store::StoreError;
+use axum::{
+    Router,
+    extract::State,
+    http::{StatusCode, Uri},
+    response::{Html, IntoResponse, Response},
+};
+
+use crate::{
+    ApiError, SimulatedBanner, Site,
+    assets::{ASSETS, Assets},
+    text,
+};
+
+/// Every page.
+pub fn routes() -> Router<Arc<Site>> {
+    overview::routes()
+}
+
+/// What stands around the content of a page.
+struct Frame<'a> {
+    /// What the browser's tab says.
+    title: String,
+    simulated: Option<SimulatedBanner>,
+    version: &'a str,
+    assets: &'static Assets,
+    /// Whether the page keeps itself up to date.
+    is_live: bool,
+}
+
+impl<'a> Frame<'a> {
+    fn of(site: &'a Site, title: impl Into<String>) -> Frame<'a> {
+        let Site { simulated, ref version, .. } = *site;
+        Frame { title: title.into(), simulated, version, assets: &ASSETS, is_live: false }
+    }
+
+    fn live(self) -> Frame<'a> {
+        Frame { is_live: true, ..self }
+    }
+}
+
+/// A page in place of one that could not be made.
+#[derive(Template)]
+#[template(path = "message.html")]
+struct Message<'a> {
+    frame: Frame<'a>,
+    heading: &'a str,
+    message: &'a str,
+    hint: Option<&'a str>,
+}
+
+fn render(status: StatusCode, page: &impl Template) -> Response {
+    match page.render() {
+        Ok(html) => (status, Html(html)).into_response(),
+        Err(error) => {
+            tracing::error!("a page cannot be written: {error}");
+            (StatusCode::INTERNAL_SERVER_ERROR, "the page cannot be written").into_response()
+        }
+    }
+}
+
+/// The page that says why the store gave no answer.
+fn failed(site: &Site, error: &StoreError) -> Response {
+    tracing::error!("a page got no answer from the store: {error}");
+    let message = Message {
+        frame: Frame::of(site, "No answer"),
+        heading: "The store gave no answer",
+        message: &error.to_string(),
+        hint: Some(error.hint().unwrap_or("load the page again; if it stays so, the service's log says more")),
+    };
+    render(StatusCode::INTERNAL_SERVER_ERROR, &message)
+}
+
+fn missing(site: &Site, message: &str, hint: Option<&str>) -> Response {
+    let frame = Frame::of(site, "Not found");
+    render(StatusCode::NOT_FOUND, &Message { frame, heading: "Not found", message, hint })
+}
+
+/// For addresses that nobody serves.
+pub async fn not_found(State(site): State<Arc<Site>>, uri: Uri) -> Response {
+    if uri.path().starts_with("/assets/") {
+        return plain_not_found();
+    }
+    missing(&site, "There is no page at this address.", None)
+}
+
+/// For programs.
+pub fn plain_not_found() -> Response {
+    ApiError::new(StatusCode::NOT_FOUND, "not_found", "there is nothing at this address").into_response()
+}
