@@ -1,6 +1,6 @@
 //! The filter language of `search`, `tail`, `export`, the Explorer and exceptions of rules.
 //!
-//! Text comes in and becomes a [`Filter`], which engines compile to their SQL and [`matches`] evaluates over one activity.
+//! Text comes in and becomes a [`Filter`], which engines compile to their SQL and [`matches()`] evaluates over one activity.
 //! Nothing here knows an engine; the meaning of every test is defined in [`evaluate`], and an engine that finds other rows
 //! than that room is wrong.
 //!
@@ -19,11 +19,12 @@ mod parser;
 mod reference;
 mod render;
 mod term;
+mod view;
 
 use jiff::Timestamp;
 
 pub use error::FilterError;
-pub use evaluate::{View, matches, values_of_activity, word_forms};
+pub use evaluate::{matches, word_forms};
 pub use field::{Field, FieldInfo, Kind, Known};
 pub use glob::Glob;
 pub use known::fields;
@@ -31,6 +32,7 @@ pub use network::Cidr;
 pub use operand::{NUMBER_PATTERN, Operand, TIME_PATTERN, parse_time};
 pub use parser::{MAX_BYTES, MAX_DEPTH, MAX_TERMS};
 pub use reference::markdown;
+pub use view::{ACTOR_MEMBERS, RecordView, View, values_of_activity};
 
 /// What a filter asks of an activity.
 ///

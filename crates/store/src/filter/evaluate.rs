@@ -27,83 +27,10 @@ use std::{borrow::Cow, net::IpAddr};
 use activity::{Activity, value::Value};
 
 use super::{
-    Cidr, Field, Filter, Kind, Known, Operand, Test,
+    Cidr, Field, Filter, Kind, Operand, Test, View,
     glob::find_ignoring_case,
     operand::{is_number, number_of, time_of},
 };
-
-/// One activity with all that the record adds to it, as a filter sees it.
-pub trait View {
-    /// The activity itself, for words and paths into the raw log.
-    fn activity(&self) -> &Activity<'_>;
-
-    /// Calls `each` with every value of `field`. Numbers are written as in JSON, times as RFC 3339 in UTC, booleans as
-    /// `true` and `false`. Empty values count as missing.
-    fn values(&self, field: Known, each: &mut dyn FnMut(&str));
-
-    /// The value of one tag.
-    fn tag(&self, name: &str) -> Option<Cow<'_, str>>;
-}
-
-/// An activity alone: fields that the record adds are missing.
-impl View for Activity<'_> {
-    fn activity(&self) -> &Activity<'_> {
-        self
-    }
-
-    fn values(&self, field: Known, each: &mut dyn FnMut(&str)) {
-        values_of_activity(self, field, each);
-    }
-
-    fn tag(&self, _name: &str) -> Option<Cow<'_, str>> {
-        None
-    }
-}
-
-/// The members of an actor that [`Known::Actor`] matches.
-pub const ACTOR_MEMBERS: [&str; 10] = [
-    "email_address",
-    "unauthenticated_email_address",
-    "user_id",
-    "admin_api_key_id",
-    "api_key_id",
-    "service_account_id",
-    "directory_id",
-    "external_client_id",
-    "subject",
-    "service",
-];
-
-/// Calls `each` with the values of a field that stands in the activity itself; `false` if the record adds the field.
-///
-/// A [`View`] calls this first and answers the rest.
-pub fn values_of_activity(activity: &Activity<'_>, field: Known, each: &mut dyn FnMut(&str)) -> bool {
-    let actor = &activity.actor;
-    let mut members = |names: &[&str]| names.iter().filter_map(|name| actor.text(name)).for_each(&mut *each);
-    match field {
-        Known::Type => each(&activity.kind),
-        Known::Id => each(&activity.id),
-        Known::Time => each(&activity.created_at.to_string()),
-        Known::Org => {
-            [&activity.organization_id, &activity.organization_uuid].into_iter().flatten().for_each(|id| each(id))
-        }
-        Known::OrganizationId => activity.organization_id.iter().for_each(|id| each(id)),
-        Known::OrganizationUuid => activity.organization_uuid.iter().for_each(|id| each(id)),
-        Known::Actor => members(&ACTOR_MEMBERS),
-        Known::ActorId => actor.id().into_iter().for_each(each),
-        Known::ActorType => members(&["type"]),
-        Known::Email => members(&["email_address"]),
-        Known::User => members(&["user_id"]),
-        Known::Key => members(&["api_key_id", "admin_api_key_id"]),
-        Known::ApiKey => members(&["api_key_id"]),
-        Known::AdminApiKey => members(&["admin_api_key_id"]),
-        Known::Ip => members(&["ip_address"]),
-        Known::UserAgent => members(&["user_agent"]),
-        Known::RawLog => each(activity.raw),
-        _ => return false,
-    }
-    true
-}
 
 /// Whether `filter` finds the activity of `view`.
 pub fn matches<V: View + ?Sized>(filter: &Filter, view: &V) -> bool {

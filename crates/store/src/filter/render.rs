@@ -92,7 +92,7 @@ fn pattern(f: &mut Formatter, glob: &Glob) -> fmt::Result {
         if rest.is_some() {
             f.write_str("\\/")?;
         }
-        escaped(f, rest.unwrap_or(piece), |char| is_safe_char(char))?;
+        escaped(f, rest.unwrap_or(piece), is_safe_char)?;
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use activity::Activity;
 
 use super::{now, parsed};
 use crate::filter::{
-    Filter, Known, Test, View, matches,
+    Filter, Known, RecordView, Test, View, matches,
     operand::{NUMBER_PATTERN, TIME_PATTERN},
     parse_time, values_of_activity, word_forms,
 };
@@ -144,6 +144,23 @@ fn sees_an_activity_alone() {
     assert!(matches(&parsed("-actor:* -raw.actor:* -raw.actor.x:* -org:* -ip:* -ip:10.0.0.0/8 id:a"), &nobody));
     let view: &dyn View = &nobody;
     assert!(matches(&Filter::All, view));
+}
+
+#[test]
+fn sees_a_record() {
+    let activity = Activity::parse_str(
+        r#"{"id":"a","created_at":"2026-10-14T09:30:00Z","type":"sso_login_failed","actor":{"type":"user_actor","ip_address":"10.0.0.1"}}"#,
+    )
+    .expect("an activity");
+    let record = activity::Record::of(&activity);
+    let view = RecordView { record: &record, source: "main" };
+    for text in [
+        "category:authentication outcome:failure tags.outcome:failure tags:failure tags.product:* product:*",
+        "ip_class:private guessed:false readOnly:* -target:x -resource:* -country:* -tags.os:* type:sso_*",
+        "source:main record_id:main:a sourceType:anthropic-compliance -received:* -seq:*",
+    ] {
+        assert!(matches(&parsed(text), &view), "{text}: {record:?}");
+    }
 }
 
 #[test]
