@@ -8,7 +8,7 @@ use arrow::{
         ArrayRef, BooleanArray, BooleanBuilder, MapBuilder, RecordBatch, StringArray, StringBuilder,
         TimestampMicrosecondBuilder, UInt32Array, UInt32Builder,
     },
-    compute::filter_record_batch,
+    compute::{concat_batches, filter_record_batch},
 };
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -46,6 +46,16 @@ impl Batch {
     #[expect(clippy::expect_used, reason = "only the builder below makes a batch")]
     pub fn ids(&self) -> &StringArray {
         self.rows.column(3).as_any().downcast_ref::<StringArray>().expect("event_id")
+    }
+
+    /// The rows of all batches in one; `None` if there is no batch.
+    pub fn concat(mut batches: Vec<Batch>) -> Option<Batch> {
+        if batches.len() < 2 {
+            return batches.pop();
+        }
+        #[expect(clippy::expect_used, reason = "all batches have the columns of the schema")]
+        let rows = concat_batches(&COLUMNS, batches.iter().map(Batch::rows)).expect("columns");
+        Some(Batch { rows })
     }
 
     /// The batch without the rows whose id is in `known`, and without the second of two rows with one id.

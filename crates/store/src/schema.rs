@@ -108,8 +108,8 @@ fn columns() -> Vec<Field> {
 /// A nullable column `MAP(VARCHAR, VARCHAR)`, with the field names that Arrow's map builder gives.
 fn map(name: &str) -> Field {
     let entry = Fields::from(vec![
-        Field::new("keys", DataType::Utf8, false),
-        Field::new("values", DataType::Utf8, true),
+        Field::new("key", DataType::Utf8, false),
+        Field::new("value", DataType::Utf8, true),
     ]);
     let entries = Field::new("entries", DataType::Struct(entry), false);
     Field::new(name, DataType::Map(Arc::new(entries), false), true)
