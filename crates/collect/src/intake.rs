@@ -1,0 +1,69 @@
+//! From bytes to rows: parse, derive the record, lay it out in columns; what cannot be parsed becomes a reject.
+//!
+//! One bad record never costs another one. Used by every way in, for a page of a feed and for a piece of a file alike.
+
+use activity::{Activity, Record};
+use auditlake_store::{Batch, BatchBuilder};
+
+use crate::{Place, Reject};
+
+/// Takes raw activities in.
+#[derive(Default)]
+pub struct Intake {
+    builder: BatchBuilder,
+    rejects: Vec<Reject>,
+}
+
+/// What came of the bytes that were taken in.
+#[derive(Debug)]
+pub struct Taken {
+    /// The rows, in the order of taking.
+    pub batch: Batch,
+    /// The rest, in the order of taking.
+    pub rejects: Vec<Reject>,
+}
+
+impl Intake {
+    /// An intake with room for so many rows of usual size.
+    pub fn with_capacity(rows: usize) -> Self {
+        Intake { builder: BatchBuilder::with_capacity(rows), rejects: Vec::new() }
+    }
+
+    /// Takes one activity in. `place` is asked only if it is none.
+    pub fn take(&mut self, raw: &[u8], place: impl FnOnce() -> Place) {
+        match Activity::parse(raw) {
+            Ok(activity) => self.builder.push(&Record::of(&activity)),
+            Err(error) => self.reject(Reject { place: place(), reason: error.to_string(), bytes: raw.to_vec() }),
+        }
+    }
+
+    /// Keeps what somebody else found to be no activity.
+    pub fn reject(&mut self, reject: Reject) {
+        self.rejects.push(reject);
+    }
+
+    /// Everything that was taken in; the intake is empty after it.
+    pub fn finish(&mut self) -> Taken {
+        Taken { batch: self.builder.finish(), rejects: std::mem::take(&mut self.rejects) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bad_record_costs_no_other() {
+        let mut intake = Intake::default();
+        let good = |id: &str| format!(r#"{{"id":"{id}","created_at":"2026-04-10T08:09:10Z","type":"t"}}"#);
+        let place = |index| move || Place::Request { id: "req_1".into(), index };
+        intake.take(good("a").as_bytes(), place(0));
+        intake.take(b"{\"id\":7}", place(1));
+        intake.take(good("b").as_bytes(), place(2));
+        let taken = intake.finish();
+        assert_eq!(taken.batch.len(), 2);
+        assert_eq!(taken.rejects.len(), 1);
+        assert_eq!(taken.rejects[0].to_string(), "request req_1, data[1]: `id` must be a string, found a number");
+        assert!(intake.finish().batch.is_empty());
+    }
+}
