@@ -5,6 +5,7 @@
 //! are stored and what they mean is not known here.
 
 pub mod client;
+pub mod conformance;
 pub mod cursor;
 pub mod error;
 mod key;

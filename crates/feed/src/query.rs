@@ -3,7 +3,7 @@
 //! The types stand here, their form on the wire in [`wire`]. What a filter means for a row is the [`crate::Source`]'s to
 //! know; only the window, which every source shares, is answered here.
 
-mod timestamp;
+pub(crate) mod timestamp;
 mod wire;
 
 use jiff::Timestamp;

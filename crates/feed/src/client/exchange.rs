@@ -40,7 +40,7 @@ pub struct RateLimit {
 }
 
 impl Exchange {
-    pub(super) fn new(query: &str) -> Exchange {
+    pub(crate) fn new(query: &str) -> Exchange {
         Exchange {
             query: query.to_owned(),
             sent_at: Timestamp::now(),

@@ -119,7 +119,7 @@ impl Client {
         }
     }
 
-    fn api_error(&self, reply: &Reply) -> ApiError {
+    pub(crate) fn api_error(&self, reply: &Reply) -> ApiError {
         let mut error = ApiError::from_body(reply.status, &reply.body);
         if (300..400).contains(&reply.status) {
             error.message =

@@ -1,0 +1,125 @@
+//! The window that all checks ask about, and the activities in it.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{
+    Options,
+    trial::{Row, Seen, Trial, Verdict, skip},
+};
+use crate::{MAX_LIMIT, Query, Window};
+
+/// The sample: `rows` are all activities of `window`, newest first, as the feed gave them.
+#[derive(Debug, Default)]
+pub(super) struct Truth {
+    window: Window,
+    rows: Vec<Row>,
+    /// Why there are no rows.
+    trouble: String,
+}
+
+/// Fewer activities than this are not worth a sample of their own.
+const FEW: usize = 150;
+
+impl Truth {
+    /// Takes the sample. If the feed has nothing or does not answer, it is empty and every check that needs it skips.
+    pub async fn take(trial: &mut Trial, options: &Options) -> Truth {
+        match Truth::try_take(trial, options).await {
+            Ok(truth) => truth,
+            Err(stop) => Truth { trouble: format!("no sample: {stop:?}"), ..Truth::default() },
+        }
+    }
+
+    async fn try_take(trial: &mut Trial, options: &Options) -> Verdict<Truth> {
+        let limit = options.sample.clamp(1, MAX_LIMIT);
+        let settle = SignedDuration::try_from(options.settle).unwrap_or(SignedDuration::from_hours(1));
+        let settled = Timestamp::now().checked_sub(settle).unwrap_or(Timestamp::MIN);
+        let seen = Truth::before(trial, settled, limit).await?;
+        if seen.rows.len() >= FEW.min(limit as usize) {
+            return Truth::of(seen, settled);
+        }
+        // A feed that has begun only now, or stands still in another time: all that it has.
+        let newest = trial.page(&Query { limit: 1, ..Query::default() }).await?;
+        let Some(newest) = newest.rows.first() else { return skip("the feed has no activities") };
+        let until = newest.created_at.checked_add(SignedDuration::from_micros(1)).unwrap_or(Timestamp::MAX);
+        let seen = Truth::before(trial, until, limit).await?;
+        Truth::of(seen, until)
+    }
+
+    async fn before(trial: &mut Trial, until: Timestamp, limit: u32) -> Verdict<Seen> {
+        let created_at = Window { lt: Some(until), ..Window::default() };
+        trial.page(&Query { created_at, limit, ..Query::default() }).await
+    }
+
+    fn of(seen: Seen, until: Timestamp) -> Verdict<Truth> {
+        let mut rows = seen.rows;
+        if let Some(oldest) = rows.last().map(|row| row.created_at)
+            && seen.page.has_more
+        {
+            // Others of the same instant may lie behind the page's end.
+            rows.retain(|row| row.created_at > oldest);
+        }
+        let Some(oldest) = rows.iter().map(|row| row.created_at).min() else {
+            return skip("the feed has no activities, or all of one instant");
+        };
+        let window = Window { gte: Some(oldest), lt: Some(until), ..Window::default() };
+        Ok(Truth { window, rows, trouble: String::new() })
+    }
+
+    /// A query for the window.
+    pub fn query(&self) -> Query {
+        Query { created_at: self.window, ..Query::default() }
+    }
+
+    /// A query for the window in pages, about ten of them.
+    pub fn query_in_pages(&self) -> Query {
+        Query { limit: (self.rows.len() as u32).div_ceil(10).max(1), ..self.query() }
+    }
+
+    /// All rows, newest first, if there are as many as a check needs.
+    pub fn rows(&self, at_least: usize) -> Verdict<Vec<&Row>> {
+        if self.rows.len() >= at_least.max(1) {
+            return Ok(self.rows.iter().collect());
+        }
+        if self.rows.is_empty() {
+            return skip(if self.trouble.is_empty() { "no sample" } else { self.trouble.as_str() });
+        }
+        skip(format!("the sample has {} activities, this needs {at_least}", self.rows.len()))
+    }
+
+    /// All rows, oldest first.
+    pub fn rows_asc(&self, at_least: usize) -> Verdict<Vec<&Row>> {
+        self.rows(at_least).map(|mut rows| {
+            rows.reverse();
+            rows
+        })
+    }
+
+    /// The rows that pass, newest first.
+    pub fn only(&self, pass: impl Fn(&Row) -> bool) -> Verdict<Vec<&Row>> {
+        Ok(self.rows(1)?.into_iter().filter(|row| pass(row)).collect())
+    }
+
+    /// The values of a field, most frequent first, if there are as many as a check needs.
+    pub fn values(&self, what: &str, at_least: usize, value: impl Fn(&Row) -> Option<&String>) -> Verdict<Vec<String>> {
+        let mut counts: Vec<(String, usize)> = Vec::new();
+        for text in self.rows(1)?.into_iter().filter_map(value) {
+            match counts.iter_mut().find(|(known, _)| known == text) {
+                Some((_, count)) => *count += 1,
+                None => counts.push((text.clone(), 1)),
+            }
+        }
+        if counts.len() < at_least {
+            return skip(format!("the sample has {} {what}, this needs {at_least}", counts.len()));
+        }
+        counts.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+        Ok(counts.into_iter().map(|(value, _)| value).collect())
+    }
+
+    /// An instant in the middle at which something happened, and which is neither the first nor the last.
+    pub fn middle(&self) -> Verdict<Timestamp> {
+        let rows = self.rows(3)?;
+        let middle = rows[rows.len() / 2].created_at;
+        let (newest, oldest) = (rows[0].created_at, rows[rows.len() - 1].created_at);
+        if middle < newest && middle > oldest { Ok(middle) } else { skip("the sample has too few instants") }
+    }
+}

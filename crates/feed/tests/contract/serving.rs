@@ -1,0 +1,185 @@
+//! What the server answers, header by header, and what the client makes of it.
+
+use std::{sync::Arc, time::Duration};
+
+use feed::{
+    ApiError, ErrorType, Page, Query, Source,
+    client::{Client, ErrorKind, Proxy},
+};
+
+use crate::world::{KEY, KeptLog, client, client_with, memory, serve, server};
+
+/// Asks with plain HTTP: status, headers and body as they come.
+async fn get(base_url: &str, path: &str, key: Option<&str>) -> (u16, http::HeaderMap, String) {
+    request(base_url, http::Method::GET, path, key).await
+}
+
+async fn request(base: &str, method: http::Method, path: &str, key: Option<&str>) -> (u16, http::HeaderMap, String) {
+    _ = rustls::crypto::ring::default_provider().install_default();
+    let http = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let mut request = http.request(method, format!("{base}{path}")).header("user-agent", "a test");
+    if let Some(key) = key {
+        request = request.header("x-api-key", key);
+    }
+    let response = request.send().await.expect("an answer");
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    (status, headers, response.text().await.expect("a body"))
+}
+
+#[tokio::test]
+async fn every_error_is_as_documented() {
+    let base = serve(server(memory(10))).await;
+    let path = feed::PATH;
+    let mut lines = Vec::new();
+    for (path, key) in [
+        (path.to_owned(), None),
+        (path.to_owned(), Some("")),
+        (path.to_owned(), Some("sk-ant-api01-nobody")),
+        (path.to_owned(), Some("sk-ant-api03-wrong-kind")),
+        (path.to_owned(), Some("revoked")),
+        (path.to_owned(), Some("unavailable")),
+        (path.to_owned(), Some("scopeless")),
+        (format!("{path}/"), Some(KEY)),
+        ("/".to_owned(), Some(KEY)),
+        (format!("{path}?limit=0"), Some(KEY)),
+        (format!("{path}?after_id=zzz"), Some(KEY)),
+        (format!("{path}?before_id=activity_nowhere"), Some(KEY)),
+        (format!("{path}?activity_types[]=nonsense"), Some(KEY)),
+    ] {
+        let (status, headers, body) = get(&base, &path, key).await;
+        assert!(headers.get("request-id").is_some_and(|id| id.as_bytes().starts_with(b"req_")), "{path}");
+        assert_eq!(headers["content-type"], "application/json");
+        let limited = headers.contains_key("anthropic-ratelimit-requests-limit");
+        assert_eq!(limited, status == 403 || status == 400, "{status} {path}");
+        lines.push(format!("{status} {body}"));
+    }
+    insta::assert_snapshot!(lines.join("\n"), @"");
+    let (status, headers, body) = request(&base, http::Method::POST, path, Some(KEY)).await;
+    assert_eq!((status, &headers["allow"]), (405, &http::HeaderValue::from_static("GET, HEAD")));
+    assert!(body.contains("invalid_request_error"));
+    let (status, _, body) = request(&base, http::Method::HEAD, path, Some(KEY)).await;
+    assert_eq!((status, body.as_str()), (200, ""));
+}
+
+#[tokio::test]
+async fn a_page_comes_with_all_that_a_ledger_needs() {
+    let source = memory(10);
+    let client = client(&serve(server(source.clone())).await);
+    let response = client.page(&Query { limit: 3, ..Query::default() }).await.expect("a page");
+    assert_eq!(response.page.data, source.all(&Query::default())[..3]);
+    let exchange = &response.exchange;
+    assert_eq!((exchange.status, exchange.query.as_str()), (Some(200), "limit=3"));
+    assert!(exchange.request_id.as_ref().is_some_and(|id| id.starts_with("req_")));
+    assert_eq!(exchange.body_bytes, Some(response.page.to_json().len() as u64));
+    assert_eq!(exchange.body_sha256_hex().map(|hash| hash.len()), Some(64));
+    assert_eq!(exchange.rate_limit.limit, Some(1_000_000));
+    assert_eq!(exchange.rate_limit.remaining, Some(999_999));
+    assert!(exchange.rate_limit.reset.is_some_and(|reset| reset >= exchange.sent_at));
+    assert!(exchange.clock_skew().is_some_and(|skew| skew.abs() < jiff::SignedDuration::from_secs(3)));
+    assert!(exchange.elapsed > Duration::ZERO);
+}
+
+#[tokio::test]
+async fn a_used_up_budget_is_a_429() {
+    let base = serve(server(memory(1)).requests_per_minute(3)).await;
+    // What fails to authenticate costs nothing, what lacks the scope costs one.
+    for _ in 0..5 {
+        assert_eq!(get(&base, feed::PATH, Some("nobody")).await.0, 401);
+    }
+    assert_eq!(get(&base, feed::PATH, Some("scopeless")).await.0, 403);
+    let ask = client(&base);
+    assert!(ask.page(&Query::default()).await.is_ok() && ask.page(&Query::default()).await.is_ok());
+    let error = ask.page(&Query::default()).await.expect_err("over the budget");
+    let api = error.api().expect("an answer");
+    assert_eq!((api.status, &api.kind), (429, &ErrorType::RateLimit));
+    assert_eq!(error.retry_after(), Some(Duration::from_secs(20)));
+    assert!(error.is_retryable());
+    assert_eq!(error.exchange.rate_limit.remaining, Some(0));
+    assert_eq!(api.request_id, error.exchange.request_id);
+}
+
+#[tokio::test]
+async fn a_key_may_have_a_budget_of_its_own() {
+    let base = serve(server(memory(1))).await;
+    let two = client_with(&base, "two");
+    assert!(two.page(&Query::default()).await.is_ok() && two.page(&Query::default()).await.is_ok());
+    assert_eq!(two.page(&Query::default()).await.expect_err("over").label(), "rate_limit_error");
+    assert!(client(&base).page(&Query::default()).await.is_ok());
+}
+
+#[tokio::test]
+async fn the_owner_hears_of_every_request() {
+    let log = Arc::new(KeptLog::default());
+    let base = serve(server(memory(4)).access_log(log.clone())).await;
+    let (_, headers, _) = get(&base, "/v1/compliance/activities?limit=2", Some(KEY)).await;
+    get(&base, "/nowhere", None).await;
+    let kept = log.0.lock().expect("a lock").clone();
+    assert_eq!(kept.len(), 2);
+    assert_eq!(headers["request-id"], kept[0].request_id.as_str());
+    assert_eq!((kept[0].status, kept[0].activities, kept[0].key_id.as_deref()), (200, 2, Some("apikey_reader")));
+    assert_eq!(kept[0].url, "/v1/compliance/activities?limit=2");
+    assert_eq!((kept[0].method.as_str(), kept[0].user_agent.as_deref()), ("GET", Some("a test")));
+    assert!(kept[0].ip.is_some_and(|ip| ip.is_loopback()));
+    assert_eq!((kept[1].status, kept[1].key_id.as_deref()), (404, None));
+}
+
+/// A source that fails in the ways that a source can.
+struct Failing(bool);
+
+#[async_trait::async_trait]
+impl Source for Failing {
+    async fn page(&self, _: &Query) -> Result<Page, ApiError> {
+        if self.0 { panic!("a fault in the source") } else { Err(ApiError::new(503, "the store is busy")) }
+    }
+}
+
+#[tokio::test]
+async fn a_panic_is_a_500_and_the_server_goes_on() {
+    let base = serve(server(Failing(true))).await;
+    for _ in 0..2 {
+        let (status, headers, body) = get(&base, feed::PATH, Some(KEY)).await;
+        assert_eq!(
+            (status, body.as_str()),
+            (500, r#"{"error":{"type":"api_error","message":"internal server error"}}"#)
+        );
+        assert!(headers.contains_key("request-id"));
+    }
+    let error = client(&serve(server(Failing(false))).await).page(&Query::default()).await.expect_err("busy");
+    assert_eq!(error.to_string(), "the feed answered 503 overloaded_error: the store is busy");
+}
+
+#[tokio::test]
+async fn the_routes_go_beside_others() {
+    let other = axum::Router::new().route("/", axum::routing::get(|| async { "home" }));
+    let base = crate::world::serve_router(other.merge(server(memory(1)).router())).await;
+    assert_eq!(get(&base, "/", None).await.2, "home");
+    assert_eq!(get(&base, feed::PATH, Some(KEY)).await.0, 200);
+    assert!(get(&base, "/v1/compliance/nothing", None).await.2.contains("not_found_error"));
+}
+
+#[tokio::test]
+async fn no_error_shows_the_key_or_follows_a_redirect() {
+    let echo = |headers: http::HeaderMap| async move { (http::StatusCode::BAD_GATEWAY, format!("{headers:?}")) };
+    let away = || async { (http::StatusCode::FOUND, [("location", "https://elsewhere.example/")]) };
+    for router in [axum::Router::new().fallback(echo), axum::Router::new().fallback(away)] {
+        let error =
+            client(&crate::world::serve_router(router).await).page(&Query::default()).await.expect_err("no page");
+        assert!(!format!("{error} {error:?}").contains(KEY), "{error:?}");
+        assert!(matches!(error.api().map(|api| api.status), Some(502 | 302)));
+    }
+    let error = client("http://127.0.0.1:9").page(&Query::default()).await.expect_err("nobody listens");
+    assert!(matches!(error.kind, ErrorKind::Connect(_)) && error.is_retryable());
+    assert!(!format!("{error:?}").contains(KEY));
+}
+
+#[tokio::test]
+async fn a_body_over_the_bound_is_refused() {
+    let base = serve(server(memory(200))).await;
+    let build =
+        |bytes| Client::builder().base_url(&base).key(KEY.into()).proxy(Proxy::Direct).max_body_bytes(bytes).build();
+    let small = build(5_000).expect("a client");
+    let error = small.page(&Query::default()).await.expect_err("too large");
+    assert!(matches!(error.kind, ErrorKind::TooLarge { limit: 5_000 }) && !error.is_retryable());
+    assert!(small.page(&Query { limit: 5, ..Query::default() }).await.is_ok());
+    assert!(build(1 << 20).expect("a client").page(&Query::default()).await.is_ok());
+}
