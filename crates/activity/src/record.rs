@@ -26,7 +26,7 @@ pub struct Record<'a> {
     pub guessed: bool,
     /// The class of `actor.ip_address`, if there is one.
     pub ip_class: Option<AddressClass>,
-    /// Whom or what the action was done to.
+    /// Whom or what the action was done to. Holds no control character.
     pub target: Option<Cow<'a, str>>,
     /// The id of every resource that the activity touches, each once. None contains a control character.
     pub resources: Vec<Cow<'a, str>>,
@@ -40,11 +40,9 @@ impl<'a> Record<'a> {
         let class = classify(&activity.kind, &activity.fields);
         let Classification { category, surface, outcome, read_only, guessed, .. } = class;
         let mut resources = class.resources(&activity.fields);
-        for id in &mut resources {
-            if id.contains(|sign: char| sign.is_control()) {
-                *id = Cow::Owned(id.replace(|sign: char| sign.is_control(), "\u{fffd}"));
-            }
-        }
+        resources.iter_mut().for_each(without_controls);
+        let mut target = class.target(&activity.fields);
+        target.iter_mut().for_each(without_controls);
         Record {
             activity,
             category,
@@ -53,10 +51,17 @@ impl<'a> Record<'a> {
             read_only,
             guessed,
             ip_class: activity.actor.text("ip_address").map(AddressClass::of),
-            target: class.target(&activity.fields),
+            target,
             resources,
             actor_other: actor_other(&activity.actor.fields),
         }
+    }
+}
+
+/// Puts U+FFFD in the place of control characters, which no id has and the store uses as marks.
+fn without_controls(text: &mut Cow<str>) {
+    if text.contains(|sign: char| sign.is_control()) {
+        *text = Cow::Owned(text.replace(|sign: char| sign.is_control(), "\u{fffd}"));
     }
 }
 

@@ -12,7 +12,10 @@ use arrow::{
 };
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::schema::{COLUMNS, RESOURCE_SEPARATOR};
+use crate::{
+    raw::MARK_RESOURCES,
+    schema::{COLUMNS, RESOURCE_SEPARATOR},
+};
 
 /// Rows in the columns of [`COLUMNS`].
 #[derive(Debug, Clone)]
@@ -141,7 +144,9 @@ impl BatchBuilder {
         self.id_hash.append_value(id_hash(&activity.id));
         self.event_time.append_value(activity.created_at.as_microsecond());
         let actor = |name| activity.actor.text(name);
-        let resources = self.resources(&record.resources);
+        let resources = joined(&record.resources);
+        let mut mark = [0; 4];
+        let target = target(record, &mut mark);
         let texts: [Option<&str>; TEXTS] = [
             Some(&activity.kind),
             Some(&activity.id),
@@ -158,7 +163,7 @@ impl BatchBuilder {
             Some(record.category),
             Some(record.outcome),
             Some(record.product),
-            record.target.as_deref(),
+            target,
             resources.as_deref(),
         ];
         for (column, text) in self.text.iter_mut().zip(texts) {
@@ -170,14 +175,6 @@ impl BatchBuilder {
         self.scratch.clear();
         crate::raw::split(activity, &record.resources, &mut self.scratch);
         self.raw_rest.append_value(&self.scratch);
-    }
-
-    fn resources<'s>(&self, resources: &'s [Cow<str>]) -> Option<Cow<'s, str>> {
-        match resources {
-            [] => None,
-            [one] => Some(Cow::Borrowed(one)),
-            many => Some(Cow::Owned(many.join(RESOURCE_SEPARATOR.encode_utf8(&mut [0; 4])))),
-        }
     }
 
     #[expect(clippy::expect_used, reason = "as many keys as values are appended")]
@@ -204,5 +201,23 @@ impl BatchBuilder {
         columns.push(Arc::new(self.raw_rest.finish()));
         self.bytes = 0;
         Batch { rows: RecordBatch::try_new(COLUMNS.clone(), columns).expect("columns of the schema") }
+    }
+}
+
+fn joined<'s>(resources: &'s [Cow<str>]) -> Option<Cow<'s, str>> {
+    match resources {
+        [] => None,
+        [one] => Some(Cow::Borrowed(one)),
+        many => Some(Cow::Owned(many.join(RESOURCE_SEPARATOR.encode_utf8(&mut [0; 4])))),
+    }
+}
+
+/// The target, or the mark of the resource that it is: its bytes are stored once.
+fn target<'s>(record: &'s Record, mark: &'s mut [u8; 4]) -> Option<&'s str> {
+    let target = record.target.as_deref()?;
+    let same = record.resources.iter().position(|resource| resource == target);
+    match same.and_then(|at| MARK_RESOURCES.get(at)) {
+        Some(sign) => Some(sign.encode_utf8(mark)),
+        None => Some(target),
     }
 }

@@ -70,7 +70,7 @@ pub const RESOURCE_SEPARATOR: char = '\u{1f}';
 /// | `actor_…` | the actor's members of the same names; `actor_other` the rest, flattened |
 /// | `ip_class` | `public`, `private`, `loopback`, `reserved`, `placeholder`, `invalid` |
 /// | `category`, `outcome`, `product`, `read_only`, `guessed` | from the catalogue; `guessed` if the type is not in it |
-/// | `target` | whom or what the action was done to |
+/// | `target` | whom or what the action was done to; the mark of a resource (see [`crate::raw`]) where it is that one |
 /// | `resource_ids` | the ids of all resources touched, parted by [`RESOURCE_SEPARATOR`] |
 /// | `raw_rest` | the raw log without what stands in other columns, see [`crate::raw`] |
 pub static COLUMNS: LazyLock<SchemaRef> = LazyLock::new(|| Arc::new(Schema::new(columns())));

@@ -1,0 +1,213 @@
+//! Typed questions as SQL over table `activity`. Values are bound, never written into the text.
+
+use async_trait::async_trait;
+use auditlake_store::{
+    Bucket, Columns, CountBy, Histogram, LedgerQuery, LedgerRow, Order, Reader, Result, Rows, Select, Seqs, SourceStatus,
+    Status, StoreError, Window, filter::Filter,
+};
+use duckdb::{Connection, Row, params_from_iter, types::Value};
+use jiff::Timestamp;
+
+use crate::{DuckStore, error, filter, schema, stream};
+
+#[async_trait]
+impl Reader for DuckStore {
+    async fn status(&self) -> Result<Status> {
+        let seq = *self.inner.commits.borrow();
+        self.read("reading what the store holds", move |connection, inner| {
+            let mut status = Status { seq, ..Status::default() };
+            let mut statement = connection.prepare(
+                "SELECT source_id, count(*), epoch_us(min(event_time)), epoch_us(max(event_time)), epoch_us(max(received_at)) \
+                 FROM activity GROUP BY 1",
+            )?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                let activities: u64 = row.get(1)?;
+                let (oldest, newest) = (moment(row, 2)?, moment(row, 3)?);
+                status.activities += activities;
+                status.oldest = [status.oldest, oldest].into_iter().flatten().min();
+                status.newest = status.newest.max(newest);
+                status.sources.insert(row.get(0)?, SourceStatus { activities, newest, received: moment(row, 4)? });
+            }
+            status.bytes = size_on_disk(&inner.options.path);
+            Ok(status)
+        })
+        .await
+    }
+
+    async fn select(&self, select: &Select) -> Result<Rows> {
+        let mut values = Vec::new();
+        let columns = match select.columns {
+            Columns::Unified => schema::unified(),
+            Columns::Summary => schema::summary(),
+            Columns::Raw => schema::raw(),
+        };
+        let order = match select.order {
+            Order::Newest => "event_time DESC, event_id DESC",
+            Order::Oldest => "event_time, event_id",
+            Order::Arrival => "seq, event_time, event_id",
+        };
+        let condition = condition(&select.filter, select.window, select.seqs, &mut values);
+        // The row ids first, and only then the wide columns of the rows that are wanted.
+        let text = match select.limit {
+            Some(limit) => format!(
+                "SELECT {columns} FROM activity WHERE rowid IN \
+                 (SELECT rowid FROM activity WHERE {condition} ORDER BY {order} LIMIT {limit}) ORDER BY {order}"
+            ),
+            None => format!("SELECT {columns} FROM activity WHERE {condition} ORDER BY {order}"),
+        };
+        stream::run(self, stream::Query::own(text, values)).await
+    }
+
+    async fn count_by(&self, count: &CountBy) -> Result<Vec<(String, u64)>> {
+        let column = countable(&count.column)?;
+        let mut values = Vec::new();
+        let condition = condition(&count.filter, count.window, Seqs::default(), &mut values);
+        let limit = count.limit;
+        self.read("counting", move |connection, _| {
+            let mut statement = connection.prepare(&format!(
+                "SELECT CAST({column} AS VARCHAR) AS value, count(*) AS rows FROM activity WHERE {condition} \
+                 GROUP BY 1 HAVING value IS NOT NULL ORDER BY rows DESC, value LIMIT {limit}"
+            ))?;
+            let rows = statement.query_map(params_from_iter(values), |row| Ok((row.get(0)?, row.get(1)?)))?;
+            rows.collect()
+        })
+        .await
+    }
+
+    async fn histogram(&self, histogram: &Histogram) -> Result<Vec<Bucket>> {
+        let width = i64::try_from(histogram.width.as_micros()).unwrap_or(i64::MAX).max(1);
+        let mut values = Vec::new();
+        let condition = condition(&histogram.filter, histogram.window, Seqs::default(), &mut values);
+        self.read("counting by time", move |connection, _| {
+            let mut statement = connection.prepare(&format!(
+                "SELECT CAST(floor(epoch_us(event_time) / {width}) AS BIGINT) * {width} AS start, count(*) FROM activity \
+                 WHERE {condition} GROUP BY 1 ORDER BY 1"
+            ))?;
+            let rows = statement.query_map(params_from_iter(values), |row| {
+                Ok(Bucket { start: moment(row, 0)?.unwrap_or_default(), count: row.get(1)? })
+            })?;
+            rows.collect()
+        })
+        .await
+    }
+
+    async fn ledger(&self, query: &LedgerQuery) -> Result<Vec<LedgerRow>> {
+        let mut conditions = vec!["true"];
+        let mut values = Vec::new();
+        if let Some(source) = &query.source {
+            conditions.push("source_id = ?");
+            values.push(Value::Text(source.clone()));
+        }
+        if let Some(since) = query.since {
+            conditions.push("at >= make_timestamp(?)");
+            values.push(Value::BigInt(since.as_microsecond()));
+        }
+        let condition = conditions.join(" AND ");
+        let limit = query.limit.map(|limit| format!("LIMIT {limit}")).unwrap_or_default();
+        self.read("reading the ledger", move |connection, _| {
+            let mut statement = connection.prepare(&format!(
+                "SELECT seq, source_id, epoch_us(at), kind, new_rows, known_rows, detail FROM ledger WHERE {condition} \
+                 ORDER BY seq DESC, at DESC {limit}"
+            ))?;
+            let rows = statement.query_map(params_from_iter(values), |row| {
+                let detail: String = row.get(6)?;
+                Ok(LedgerRow {
+                    seq: row.get(0)?,
+                    source: row.get(1)?,
+                    at: moment(row, 2)?.unwrap_or_default(),
+                    kind: row.get(3)?,
+                    new: row.get(4)?,
+                    known: row.get(5)?,
+                    detail: serde_json::from_str(&detail).unwrap_or(serde_json::Value::String(detail)),
+                })
+            })?;
+            rows.collect()
+        })
+        .await
+    }
+}
+
+impl DuckStore {
+    /// Runs `work` on a connection of its own.
+    pub(crate) async fn read<T: Send + 'static>(
+        &self,
+        doing: &'static str,
+        work: impl FnOnce(&Connection, &crate::Inner) -> duckdb::Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.blocking(move |inner| {
+            let database = inner.database();
+            let connection = database.take()?;
+            let done = work(&connection, inner).map_err(|error| error::translate(doing, &error));
+            database.give_back(connection);
+            done
+        })
+        .await
+    }
+}
+
+/// A `WHERE` clause; its values are added in their order.
+pub(crate) fn condition(filter: &Filter, window: Window, seqs: Seqs, values: &mut Vec<Value>) -> String {
+    let mut conditions = Vec::new();
+    for (bound, test) in [(window.since, "event_time >= make_timestamp(?)"), (window.until, "event_time < make_timestamp(?)")] {
+        if let Some(time) = bound {
+            conditions.push(test.to_owned());
+            values.push(Value::BigInt(time.as_microsecond()));
+        }
+    }
+    for (bound, test) in [(seqs.after, "seq > ?"), (seqs.until, "seq <= ?")] {
+        if let Some(seq) = bound {
+            conditions.push(test.to_owned());
+            values.push(Value::UBigInt(seq));
+        }
+    }
+    if *filter != Filter::All {
+        conditions.push(filter::compile(filter, values));
+    }
+    match conditions.is_empty() {
+        true => "true".to_owned(),
+        false => conditions.join(" AND "),
+    }
+}
+
+/// The expression of a column that can be counted by.
+fn countable(name: &str) -> Result<String> {
+    let expression = match name {
+        "eventName" | "activityType" => "event_name",
+        "category" => "category",
+        "outcome" => "outcome",
+        "serviceName" => "product",
+        "sourceID" => "source_id",
+        "workspaceID" => "workspace_id",
+        "srcIP" => schema::SRC_IP,
+        "actorIPAddress" => "actor_ip",
+        "actorType" => "actor_type",
+        "actorEmail" => "actor_email",
+        "actorUserID" => "actor_user_id",
+        "actorUserAgent" => "actor_user_agent",
+        "actorAPIKeyID" => "actor_api_key_id",
+        "actorAdminAPIKeyID" => "actor_admin_api_key_id",
+        "actorLabel" => schema::ACTOR_LABEL,
+        "organizationID" => "organization_id",
+        "organizationUUID" => "organization_uuid",
+        "readOnly" => "read_only",
+        "guessed" => "guessed",
+        "ipClass" => "ip_class",
+        "target" => return Ok(schema::target()),
+        _ => return Err(StoreError::Statement(format!("there is no counting by {name}"))),
+    };
+    Ok(expression.to_owned())
+}
+
+/// Microseconds since 1970 as a time.
+pub(crate) fn moment(row: &Row, at: usize) -> duckdb::Result<Option<Timestamp>> {
+    let micros: Option<i64> = row.get(at)?;
+    Ok(micros.and_then(|micros| Timestamp::from_microsecond(micros).ok()))
+}
+
+fn size_on_disk(path: &std::path::Path) -> u64 {
+    let mut log = path.as_os_str().to_owned();
+    log.push(".wal");
+    let size = |path: &std::path::Path| std::fs::metadata(path).map_or(0, |data| data.len());
+    size(path) + size(log.as_ref())
+}

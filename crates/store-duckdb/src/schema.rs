@@ -1,0 +1,218 @@
+//! Tables, views and how an older file becomes a newer one.
+//!
+//! `activity` holds what varies, once. `anthropic_logs` shows the 46 columns of the unified record over it, and
+//! `activities` those and what the product knows beside them. Times are UTC in plain `TIMESTAMP`.
+
+use auditlake_store::{
+    Result, StoreError,
+    raw::{MARK_ID, MARK_RESOURCES, MARK_TIME_MICROS, MARK_TIME_SECONDS},
+    schema::RESOURCE_SEPARATOR,
+};
+use duckdb::Connection;
+
+use crate::error;
+
+/// The version that this program writes.
+pub const VERSION: u32 = 1;
+
+/// How version N + 1 is made of version N. What stands here was shipped once and never changes again.
+const MIGRATIONS: [&str; VERSION as usize] = [include_str!("schema/v1.sql")];
+
+/// Brings the file to [`VERSION`], each step in a transaction of its own, and makes the views anew.
+///
+/// # Errors
+/// [`StoreError::TooNew`] for a file that a newer program wrote.
+pub(crate) fn migrate(connection: &Connection) -> Result<()> {
+    let failed = |error: duckdb::Error| error::translate("bringing the schema up to date", &error);
+    let mut version = version(connection).map_err(failed)?;
+    if version > VERSION {
+        return Err(StoreError::TooNew { found: version, known: VERSION });
+    }
+    while version < VERSION {
+        let step = MIGRATIONS[version as usize];
+        version += 1;
+        let mark = format!("DELETE FROM schema_version; INSERT INTO schema_version VALUES ({version});");
+        connection.execute_batch(&format!("BEGIN; {step}; {mark} COMMIT;")).map_err(failed)?;
+    }
+    connection.execute_batch(&format!("BEGIN; {} COMMIT;", views())).map_err(failed)
+}
+
+fn version(connection: &Connection) -> duckdb::Result<u32> {
+    let count = "SELECT count(*) FROM information_schema.tables WHERE table_name = 'schema_version'";
+    let exists: i64 = connection.query_row(count, [], |row| row.get(0))?;
+    match exists {
+        0 => Ok(0),
+        _ => connection.query_row("SELECT coalesce(max(version), 0) FROM schema_version", [], |row| row.get(0)),
+    }
+}
+
+/// The raw log, put together again: the inverse of [`auditlake_store::raw::split`].
+pub(crate) fn raw_log() -> String {
+    let mut text = "raw_rest".to_owned();
+    for (at, mark) in MARK_RESOURCES.into_iter().enumerate().rev() {
+        text = format!("replace({text}, chr({}), coalesce({}, ''))", mark as u32, resource(at));
+    }
+    text = format!("replace({text}, chr({}), strftime(event_time, '%Y-%m-%dT%H:%M:%SZ'))", MARK_TIME_SECONDS as u32);
+    text = format!("replace({text}, chr({}), strftime(event_time, '%Y-%m-%dT%H:%M:%S.%fZ'))", MARK_TIME_MICROS as u32);
+    format!("replace({text}, chr({}), event_id)", MARK_ID as u32)
+}
+
+/// The resource at this place, counted from 0.
+fn resource(at: usize) -> String {
+    format!("string_split(resource_ids, chr({}))[{}]", RESOURCE_SEPARATOR as u32, at + 1)
+}
+
+/// The target: itself, or the resource whose mark stands in its place.
+pub(crate) fn target() -> String {
+    let marks: Vec<String> = MARK_RESOURCES
+        .into_iter()
+        .enumerate()
+        .map(|(at, mark)| format!("WHEN chr({}) THEN {}", mark as u32, resource(at)))
+        .collect();
+    format!("CASE target {} ELSE target END", marks.join(" "))
+}
+
+/// The members of the actor that have a column, with the names under which the map shows them.
+const ACTOR: [(&str, &str); 10] = [
+    ("type", "actor_type"),
+    ("id", "coalesce(actor_user_id, actor_admin_api_key_id, actor_api_key_id, actor_other['service_account_id'], actor_other['directory_id'], actor_other['external_client_id'], actor_other['subject'], actor_other['service'])"),
+    ("email", "actor_email"),
+    ("ip", "actor_ip"),
+    ("email_address", "actor_email"),
+    ("user_id", "actor_user_id"),
+    ("ip_address", "actor_ip"),
+    ("user_agent", "actor_user_agent"),
+    ("api_key_id", "actor_api_key_id"),
+    ("admin_api_key_id", "actor_admin_api_key_id"),
+];
+
+fn actor_map() -> String {
+    let entries: Vec<String> = ACTOR
+        .iter()
+        .map(|(name, column)| format!("{{'key': '{name}', 'value': {column}}}"))
+        .collect();
+    // An actor's own member named `id`, `email` or `ip` gives way to the one above: a map has each key once.
+    format!(
+        "CASE WHEN actor_type IS NULL AND actor_other IS NULL THEN NULL ELSE map_from_entries(list_filter([{}], lambda e: e.value IS NOT NULL) || \
+         coalesce(list_filter(map_entries(actor_other), lambda e: e.key NOT IN ('id', 'email', 'ip')), [])) END",
+        entries.join(", ")
+    )
+}
+
+/// The 46 columns over table `activity`, as the list of a `SELECT`.
+pub(crate) fn unified() -> String {
+    const TEXT: &str = "NULL::VARCHAR";
+    let columns: Vec<(&str, String)> = vec![
+        ("workspaceID", "workspace_id".into()),
+        ("sourceID", "source_id".into()),
+        ("sourceType", "'anthropic-compliance'".into()),
+        ("sourceTTL", "source_ttl".into()),
+        ("receivedAt", "received_at".into()),
+        ("id", "source_id || ':' || event_id".into()),
+        ("eventTime", "event_time".into()),
+        ("eventName", "event_name".into()),
+        ("eventID", "event_id".into()),
+        ("srcIP", SRC_IP.into()),
+        ("srcASCountryCode", TEXT.into()),
+        ("srcASNumber", "NULL::UINTEGER".into()),
+        ("srcASOrganization", TEXT.into()),
+        ("srcCity", TEXT.into()),
+        ("srcConnectionType", TEXT.into()),
+        ("srcISP", TEXT.into()),
+        ("srcLatitude", "NULL::DOUBLE".into()),
+        ("srcLongitude", "NULL::DOUBLE".into()),
+        ("srcUserType", TEXT.into()),
+        ("dstIP", TEXT.into()),
+        ("dstASCountryCode", TEXT.into()),
+        ("dstASNumber", "NULL::UINTEGER".into()),
+        ("dstASOrganization", TEXT.into()),
+        ("dstCity", TEXT.into()),
+        ("dstConnectionType", TEXT.into()),
+        ("dstISP", TEXT.into()),
+        ("dstLatitude", "NULL::DOUBLE".into()),
+        ("dstLongitude", "NULL::DOUBLE".into()),
+        ("dstUserType", TEXT.into()),
+        ("actor", actor_map()),
+        ("tags", "MAP {'category': category, 'outcome': outcome, 'product': product}".into()),
+        ("resources", format!("string_split(resource_ids, chr({}))", RESOURCE_SEPARATOR as u32)),
+        ("serviceName", "product".into()),
+        (
+            "enrichments",
+            "NULL::STRUCT(data MAP(VARCHAR, VARCHAR), name VARCHAR, provider VARCHAR, \"type\" VARCHAR, \"value\" VARCHAR)[]".into(),
+        ),
+        ("readOnly", "read_only".into()),
+        ("rawLog", raw_log()),
+        ("activityID", "event_id".into()),
+        ("activityType", "event_name".into()),
+        ("organizationID", "organization_id".into()),
+        ("actorType", "actor_type".into()),
+        ("actorEmail", "actor_email".into()),
+        ("actorUserID", "actor_user_id".into()),
+        ("actorIPAddress", "actor_ip".into()),
+        ("actorUserAgent", "actor_user_agent".into()),
+        ("actorAPIKeyID", "actor_api_key_id".into()),
+        ("actorAdminAPIKeyID", "actor_admin_api_key_id".into()),
+    ];
+    list(&columns)
+}
+
+/// The address, where it is one: `unknown`, `0.0.0.0` and the like are none.
+pub(crate) const SRC_IP: &str = "CASE WHEN ip_class NOT IN ('placeholder', 'invalid') THEN actor_ip END";
+
+/// What names the actor best.
+pub(crate) const ACTOR_LABEL: &str = "coalesce(actor_email, actor_other['unauthenticated_email_address'], actor_user_id, \
+     actor_admin_api_key_id, actor_api_key_id, actor_other['service_account_id'], actor_other['subject'], \
+     actor_other['directory_id'], actor_other['external_client_id'], actor_other['service'], actor_type)";
+
+/// What the product adds to the unified record, over table `activity`.
+fn beside() -> String {
+    list(&[
+        ("seq", "seq".into()),
+        ("organizationUUID", "organization_uuid".into()),
+        ("category", "category".into()),
+        ("outcome", "outcome".into()),
+        ("guessed", "guessed".into()),
+        ("target", target()),
+        ("ipClass", "ip_class".into()),
+        ("actorLabel", ACTOR_LABEL.into()),
+        ("contentHash", format!("sha256({})", raw_log())),
+    ])
+}
+
+fn list(columns: &[(&str, String)]) -> String {
+    let columns: Vec<String> = columns.iter().map(|(name, value)| format!("{value} AS \"{name}\"")).collect();
+    columns.join(", ")
+}
+
+fn views() -> String {
+    format!(
+        "CREATE OR REPLACE VIEW anthropic_logs AS SELECT {unified} FROM activity; \
+         CREATE OR REPLACE VIEW activities AS SELECT {unified}, {beside} FROM activity;",
+        unified = unified(),
+        beside = beside()
+    )
+}
+
+/// The `summary` columns of the port, over table `activity`.
+pub(crate) fn summary() -> String {
+    list(&[
+        ("seq", "seq".into()),
+        ("eventTime", "event_time".into()),
+        ("eventName", "event_name".into()),
+        ("category", "category".into()),
+        ("outcome", "outcome".into()),
+        ("serviceName", "product".into()),
+        ("actor", ACTOR_LABEL.into()),
+        ("actorType", "actor_type".into()),
+        ("srcIP", SRC_IP.into()),
+        ("target", target()),
+        ("organizationID", "organization_id".into()),
+        ("sourceID", "source_id".into()),
+        ("eventID", "event_id".into()),
+    ])
+}
+
+/// The `raw` columns of the port, over table `activity`.
+pub(crate) fn raw() -> String {
+    list(&[("eventTime", "event_time".into()), ("eventID", "event_id".into()), ("rawLog", raw_log())])
+}

@@ -1,0 +1,23 @@
+//! SQL of people and scripts: one statement that reads, bounded in memory, time and rows.
+
+use async_trait::async_trait;
+use auditlake_store::{Result, Rows, Sql, SqlQuery};
+
+use crate::{DuckStore, guard, stream};
+
+#[async_trait]
+impl Sql for DuckStore {
+    async fn sql(&self, query: SqlQuery) -> Result<Rows> {
+        let text = query.text.clone();
+        self.blocking(move |inner| guard::check(inner.database().raw(), &text)).await?;
+        let query = stream::Query {
+            text: query.text,
+            values: Vec::new(),
+            named: query.params,
+            timeout: query.timeout,
+            max_rows: query.max_rows,
+            is_foreign: true,
+        };
+        stream::run(self, query).await
+    }
+}

@@ -1,0 +1,131 @@
+//! The contract, and what only this engine promises: no way out of a query, migrations, an engine that was given up.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use auditlake_store::{
+    Reader, Select, Sql, SqlQuery, StoreError, Writer,
+    contract::{self, commit, sample},
+};
+use tempfile::TempDir;
+
+use super::*;
+
+/// A store that goes with its directory.
+struct Temporary {
+    store: DuckStore,
+    dir: TempDir,
+}
+
+fn fresh() -> Temporary {
+    let dir = tempfile::tempdir().unwrap();
+    let store = DuckStore::open(Options { threads: Some(2), ..Options::in_dir(dir.path()) }).unwrap();
+    Temporary { store, dir }
+}
+
+#[tokio::test]
+async fn keeps_the_contract() {
+    let dirs = std::sync::Mutex::new(Vec::new());
+    contract::run(async || {
+        let Temporary { store, dir } = fresh();
+        dirs.lock().unwrap().push(dir);
+        store
+    })
+    .await;
+}
+
+fn statement(text: &str) -> SqlQuery {
+    SqlQuery { text: text.to_owned(), params: BTreeMap::new(), timeout: None, max_rows: None }
+}
+
+async fn run(store: &DuckStore, query: SqlQuery) -> Result<usize> {
+    Ok(store.sql(query).await?.collect().await?.iter().map(|rows| rows.num_rows()).sum())
+}
+
+#[tokio::test]
+async fn lets_nothing_out_of_a_query() {
+    let Temporary { store, dir } = fresh();
+    store.commit(commit(&sample(10))).await.unwrap();
+    let secret = dir.path().join("secret.csv");
+    std::fs::write(&secret, "a,b\n1,2\n").unwrap();
+    let path = secret.display();
+    for text in [
+        format!("select * from read_csv('{path}')"),
+        format!("select * from read_text('{path}')"),
+        format!("select * from '{path}'"),
+        format!("select * from glob('{path}')"),
+        format!("select * from read_parquet('{path}')"),
+        format!("copy activity to '{path}.out'"),
+        format!("attach '{path}.db' as x"),
+        "attach ':memory:' as x".into(),
+        "select * from read_csv('https://example.com/x.csv')".into(),
+        "install httpfs".into(),
+        "load json".into(),
+        "set threads = 1".into(),
+        "set enable_external_access = true".into(),
+        "pragma enable_profiling".into(),
+        "call pragma_version()".into(),
+        "create temp table t (i int)".into(),
+        "create view v as select 1".into(),
+        "insert into activity select * from activity".into(),
+        "with d as (select 1) delete from activity".into(),
+        "explain analyze delete from activity".into(),
+        "delete from activity; select 1".into(),
+        "commit; delete from activity".into(),
+        "select 1; commit; delete from activity; select 1".into(),
+        "checkpoint".into(),
+        "export database 'x'".into(),
+        "detach lake".into(),
+        "use system".into(),
+        "prepare p as delete from activity".into(),
+        "from query('delete from activity')".into(),
+    ] {
+        let failed = run(&store, statement(&text)).await;
+        assert!(failed.is_err(), "{text}: {failed:?}");
+    }
+    assert_eq!(store.status().await.unwrap().activities, 10);
+    for text in ["describe select * from anthropic_logs", "show tables", "summarize anthropic_logs", "from activities", "values (1)", "explain select 1", "with a as (select 1) from a"] {
+        run(&store, statement(text)).await.unwrap_or_else(|error| panic!("{text}: {error}"));
+    }
+    assert_eq!(run(&store, statement("describe select * from anthropic_logs")).await.unwrap(), 46);
+}
+
+#[tokio::test]
+async fn ends_what_takes_too_long_or_nobody_waits_for() {
+    let Temporary { store, dir: _dir } = fresh();
+    let endless = "select count(*) from range(1000000000000) a, range(1000000) b";
+    let query = SqlQuery { timeout: Some(Duration::from_millis(100)), ..statement(endless) };
+    let ended = run(&store, query).await;
+    assert!(matches!(&ended, Err(StoreError::Limit { message, .. }) if message.contains("0.1 s")), "{ended:?}");
+    let dropped = tokio::time::timeout(Duration::from_millis(50), store.sql(statement(endless))).await;
+    assert!(dropped.is_err(), "the query was under way");
+    let rows = store.sql(statement("select * from range(100000000000)")).await.unwrap();
+    drop(rows);
+    // Both left the blocking threads: the runtime of this test would not end otherwise.
+    assert_eq!(run(&store, statement("select 1")).await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn opens_again_with_everything() {
+    let Temporary { store, dir } = fresh();
+    let all = sample(2_000);
+    store.commit(commit(&all[..1_000])).await.unwrap();
+    drop(store);
+    let store = DuckStore::open(Options::in_dir(dir.path())).unwrap();
+    let committed = store.commit(commit(&all)).await.unwrap();
+    assert_eq!((committed.seq, committed.total().new), (2, 1_000));
+    store.checkpoint().await.unwrap();
+    let rows = store.select(&Select::default()).await.unwrap().collect().await.unwrap();
+    assert_eq!(rows.iter().map(|rows| rows.num_rows()).sum::<usize>(), 2_000);
+}
+
+#[tokio::test]
+async fn refuses_a_newer_file() {
+    let Temporary { store, dir } = fresh();
+    store
+        .read("marking", |connection, _| connection.execute_batch("UPDATE schema_version SET version = 99"))
+        .await
+        .unwrap();
+    drop(store);
+    let newer = DuckStore::open(Options::in_dir(dir.path()));
+    assert!(matches!(newer.map(drop), Err(StoreError::TooNew { found: 99, known: schema::VERSION })));
+}
