@@ -100,15 +100,15 @@ impl Reader for DuckStore {
             values.push(Value::Text(source.clone()));
         }
         if let Some(since) = query.since {
-            conditions.push("at >= make_timestamp(?)");
+            conditions.push("happened_at >= make_timestamp(?)");
             values.push(Value::BigInt(since.as_microsecond()));
         }
         let condition = conditions.join(" AND ");
         let limit = query.limit.map(|limit| format!("LIMIT {limit}")).unwrap_or_default();
         self.read("reading the ledger", move |connection, _| {
             let mut statement = connection.prepare(&format!(
-                "SELECT seq, source_id, epoch_us(at), kind, new_rows, known_rows, detail FROM ledger WHERE {condition} \
-                 ORDER BY seq DESC, at DESC {limit}"
+                "SELECT seq, source_id, epoch_us(happened_at), kind, new_rows, known_rows, detail FROM ledger WHERE {condition} \
+                 ORDER BY seq DESC, happened_at DESC {limit}"
             ))?;
             let rows = statement.query_map(params_from_iter(values), |row| {
                 let detail: String = row.get(6)?;

@@ -96,7 +96,7 @@ async fn ends_what_takes_too_long_or_nobody_waits_for() {
     let query = SqlQuery { timeout: Some(Duration::from_millis(100)), ..statement(endless) };
     let ended = run(&store, query).await;
     assert!(matches!(&ended, Err(StoreError::Limit { message, .. }) if message.contains("0.1 s")), "{ended:?}");
-    let dropped = tokio::time::timeout(Duration::from_millis(50), store.sql(statement(endless))).await;
+    let dropped = tokio::time::timeout(Duration::from_millis(50), run(&store, statement(endless))).await;
     assert!(dropped.is_err(), "the query was under way");
     let rows = store.sql(statement("select * from range(100000000000)")).await.unwrap();
     drop(rows);

@@ -45,7 +45,7 @@ CREATE TABLE commits (
 CREATE TABLE ledger (
     seq UBIGINT NOT NULL,
     source_id VARCHAR NOT NULL,
-    at TIMESTAMP NOT NULL,
+    happened_at TIMESTAMP NOT NULL,
     kind VARCHAR NOT NULL,
     new_rows UBIGINT NOT NULL,
     known_rows UBIGINT NOT NULL,

@@ -66,7 +66,7 @@ pub(super) async fn shows_the_unified_record(store: &impl Engine) {
         ("list_contains(resources, 'claude_chat_3')", 0),
         ("list_contains(resources, 'claude_chat_1')", 1),
         ("readOnly", 4),
-        ("serviceName = 'claude.ai'", 7),
+        ("serviceName = 'claude.ai'", 8),
     ] {
         let rows = sql(store, &format!("select count(*) as n from anthropic_logs where {test}")).await;
         assert_eq!(rows[0].column(0).as_primitive::<Int64Type>().value(0), count, "{test}");
