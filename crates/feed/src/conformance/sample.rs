@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{
     Options,
-    trial::{Row, Seen, Trial, Verdict, skip},
+    trial::{Row, Seen, Stop, Trial, Verdict, skip},
 };
 use crate::{MAX_LIMIT, Query, Window};
 
@@ -25,7 +25,9 @@ impl Truth {
     pub async fn take(trial: &mut Trial, options: &Options) -> Truth {
         match Truth::try_take(trial, options).await {
             Ok(truth) => truth,
-            Err(stop) => Truth { trouble: format!("no sample: {stop:?}"), ..Truth::default() },
+            Err(Stop::Fail(why) | Stop::Skip(why)) => {
+                Truth { trouble: format!("no sample: {why}"), ..Truth::default() }
+            }
         }
     }
 

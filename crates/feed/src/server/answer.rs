@@ -1,7 +1,7 @@
 //! One request, from its head to its answer.
 
 use std::{
-    panic::AssertUnwindSafe,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
@@ -49,9 +49,7 @@ pub(super) async fn handle(State(server): State<Arc<Server>>, request: Request<B
     server.add_headers(&call, response.headers_mut());
     call.access.status = response.status().as_u16();
     call.access.elapsed = started.elapsed();
-    if let Some(log) = &server.log {
-        log.record(call.access);
-    }
+    server.tell(call.access);
     response
 }
 
@@ -115,6 +113,15 @@ impl Server {
             fault => call.fault = fault,
         }
         Ok(())
+    }
+
+    /// Tells the owner; a fault of the owner's costs the caller nothing.
+    fn tell(&self, access: Access) {
+        let Some(log) = &self.log else { return };
+        let request_id = access.request_id.clone();
+        if catch_unwind(AssertUnwindSafe(|| log.record(access))).is_err() {
+            tracing::error!(request_id, "the access log panicked: this request left no trace");
+        }
     }
 
     fn add_headers(&self, call: &Call, headers: &mut HeaderMap) {

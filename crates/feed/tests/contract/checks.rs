@@ -123,7 +123,7 @@ async fn broken_order_is_seen() {
         }
         page
     };
-    assert_red(&giving(ties).await, &["order-ties", "order-mirror"], &["order-newest-first", "limit-one"]);
+    assert_red(&giving(ties).await, &["order-ties", "walk-single"], &["order-newest-first", "order-asc", "limit-all"]);
 }
 
 #[tokio::test]
@@ -154,7 +154,7 @@ async fn rows_without_an_organization_are_missed() {
         async fn page(&self, query: &Query) -> Result<Page, ApiError> {
             let mut page = self.0.page(query).await?;
             if !query.organization_ids.is_empty() {
-                page.data.retain(|raw| !raw.windows(22).any(|w| w == b"\"organization_id\":null,"));
+                page.data.retain(|raw| !String::from_utf8_lossy(raw).contains("\"organization_id\":null,"));
             }
             Ok(page)
         }
@@ -194,7 +194,7 @@ async fn broken_walks_are_seen() {
     assert_red(
         &report,
         &["walk-adjacent", "walk-back", "walk-before-start"],
-        &["walk-older", "cursor-retry", "walk-there-and-back"],
+        &["walk-older", "cursor-retry", "walk-other-limit"],
     );
     let report = giving(|mut page| {
         if page.data.len() > 1 && page.has_more {

@@ -53,7 +53,21 @@ async fn every_error_is_as_documented() {
         assert_eq!(limited, status == 403 || status == 400, "{status} {path}");
         lines.push(format!("{status} {body}"));
     }
-    insta::assert_snapshot!(lines.join("\n"), @"");
+    insta::assert_snapshot!(lines.join("\n"), @r#"
+    401 {"error":{"type":"authentication_error","message":"x-api-key header is required"}}
+    401 {"error":{"type":"authentication_error","message":"x-api-key header is empty"}}
+    401 {"error":{"type":"authentication_error","message":"invalid x-api-key"}}
+    401 {"error":{"type":"authentication_error","message":"invalid x-api-key: a Claude API key (sk-ant-api03-) cannot read compliance data, use a Compliance Access Key"}}
+    401 {"error":{"type":"authentication_error","message":"invalid x-api-key: this key has been revoked"}}
+    500 {"error":{"type":"api_error","message":"internal server error"}}
+    403 {"error":{"type":"permission_error","message":"missing required scopes. Got: [read:users] Needed: [read:compliance_activities]"}}
+    404 {"error":{"type":"not_found_error","message":"unknown path: this feed answers at /v1/compliance/activities"}}
+    404 {"error":{"type":"not_found_error","message":"unknown path: this feed answers at /v1/compliance/activities"}}
+    400 {"error":{"type":"invalid_request_error","message":"limit: must be an integer between 1 and 5000, got \"0\""}}
+    400 {"error":{"type":"invalid_request_error","message":"unknown cursor \"zzz\": pass back a first_id or last_id of this feed unchanged"}}
+    400 {"error":{"type":"invalid_request_error","message":"unknown cursor \"activity_nowhere\": pass back a first_id or last_id of this feed unchanged"}}
+    400 {"error":{"type":"invalid_request_error","message":"activity_types[]: unknown activity type \"nonsense\""}}
+    "#);
     let (status, headers, body) = request(&base, http::Method::POST, path, Some(KEY)).await;
     assert_eq!((status, &headers["allow"]), (405, &http::HeaderValue::from_static("GET, HEAD")));
     assert!(body.contains("invalid_request_error"));
@@ -123,6 +137,15 @@ async fn the_owner_hears_of_every_request() {
     assert_eq!((kept[1].status, kept[1].key_id.as_deref()), (404, None));
 }
 
+/// An access log that fails.
+struct FailingLog;
+
+impl feed::server::AccessLog for FailingLog {
+    fn record(&self, _: feed::server::Access) {
+        panic!("a fault in the log")
+    }
+}
+
 /// A source that fails in the ways that a source can.
 struct Failing(bool);
 
@@ -144,6 +167,8 @@ async fn a_panic_is_a_500_and_the_server_goes_on() {
         );
         assert!(headers.contains_key("request-id"));
     }
+    let base = serve(server(memory(1)).access_log(Arc::new(FailingLog))).await;
+    assert_eq!(get(&base, feed::PATH, Some(KEY)).await.0, 200);
     let error = client(&serve(server(Failing(false))).await).page(&Query::default()).await.expect_err("busy");
     assert_eq!(error.to_string(), "the feed answered 503 overloaded_error: the store is busy");
 }
@@ -182,4 +207,13 @@ async fn a_body_over_the_bound_is_refused() {
     assert!(matches!(error.kind, ErrorKind::TooLarge { limit: 5_000 }) && !error.is_retryable());
     assert!(small.page(&Query { limit: 5, ..Query::default() }).await.is_ok());
     assert!(build(1 << 20).expect("a client").page(&Query::default()).await.is_ok());
+}
+
+#[tokio::test]
+async fn requests_go_through_the_proxy_that_is_configured() {
+    // A proxy for plain HTTP is asked like the feed, only with the whole address: here it is the feed.
+    let proxy = serve(server(memory(3))).await;
+    let builder = Client::builder().base_url("http://feed.invalid").key(KEY.into());
+    let client = builder.proxy(Proxy::Url(proxy.into())).build().expect("a client");
+    assert_eq!(client.page(&Query::default()).await.expect("a page").page.data.len(), 3);
 }

@@ -87,10 +87,10 @@ fn truth(all: &MemorySource, query: &Query) -> Vec<bytes::Bytes> {
             && (query.organization_ids.is_empty()
                 || value["organization_id"].is_null()
                 || organizations.iter().any(|organization| query.organization_ids.contains(organization)))
-            && !query.created_at.gte.is_some_and(|bound| at < bound)
-            && !query.created_at.gt.is_some_and(|bound| at <= bound)
-            && !query.created_at.lte.is_some_and(|bound| at > bound)
-            && !query.created_at.lt.is_some_and(|bound| at >= bound);
+            && query.created_at.gte.is_none_or(|bound| at >= bound)
+            && query.created_at.gt.is_none_or(|bound| at > bound)
+            && query.created_at.lte.is_none_or(|bound| at <= bound)
+            && query.created_at.lt.is_none_or(|bound| at < bound);
         if keep {
             rows.push((format!("{:020}", at.as_microsecond()), text(&value["id"]), raw));
         }
