@@ -1,1 +1,38 @@
-//! Placeholder until the first content lands in this session.
+//! A simulated organization: its people, their habits, its machines, and what attackers do to it, as an Activity Feed.
+//!
+//! Everything follows from a seed. Pages are computed, not stored, so a billion activities cost no memory: [`stream`] makes
+//! the events of any span of time, [`source`] finds a page among them, [`render`] writes the JSON of what is served. What
+//! happens is data, in `data/` ([`script`]). Faults are in [`faults`]; the truth, against which a collector is compared, in
+//! [`truth`]. Where a store lives and how HTTP is spoken is not known here.
+
+mod access;
+mod calendar;
+mod clock;
+mod devices;
+mod event;
+pub mod faults;
+mod habits;
+mod hash;
+mod ids;
+mod networks;
+mod people;
+mod render;
+mod scenario;
+mod schedule;
+mod script;
+mod simulation;
+mod source;
+mod stream;
+mod telling;
+mod truth;
+mod unknown;
+pub mod validate;
+
+pub use access::{Access, MAX_ACCESSES};
+pub use clock::{Clock, Pace};
+pub use faults::{Fault, Faults, Transport, TransportFault};
+pub use networks::{Network, NetworkKind, networks};
+pub use people::{Organization, Person, Role};
+pub use scenario::{ScenarioInfo, scenarios};
+pub use simulation::{Config, ConfigError, Simulation};
+pub use truth::{Activities, Activity};

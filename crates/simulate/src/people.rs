@@ -1,0 +1,287 @@
+//! The people of the organization: who they are, where they live, when they work and what with.
+//!
+//! A person is computed from the seed and a number. Numbers from [`Organization::people`] on are newcomers and outsiders,
+//! who appear in stories such as an invitation.
+
+use serde::Serialize;
+
+use crate::{
+    calendar::{MINUTE, Micros, day_of, is_weekend},
+    devices::Client,
+    hash::{below, mix, permille, pick},
+    ids::{Id, uuid},
+    networks::{CITIES, NetworkKind},
+};
+
+/// What somebody may do in the organization.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// The one primary owner.
+    PrimaryOwner,
+    /// Administrators, who do administration rarely.
+    Admin,
+    /// People who write software.
+    Developer,
+    /// Everybody else.
+    User,
+}
+
+/// A person of the simulated organization, as a directory would list them.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Person {
+    /// `user_01…`
+    pub user_id: String,
+    /// The address that they sign in with.
+    pub email: String,
+    /// First and last name.
+    pub name: String,
+    /// Where in the company.
+    pub department: &'static str,
+    /// What they may do.
+    pub role: Role,
+    /// The city that they live in.
+    pub city: &'static str,
+    /// Their time zone, in minutes east of UTC.
+    pub offset_minutes: i32,
+}
+
+/// The company whose people are simulated.
+#[derive(Debug, Clone)]
+pub struct Organization {
+    pub(crate) seed: u64,
+    people: u32,
+    admins: u32,
+}
+
+/// What the simulation needs of a person, without their texts.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Traits {
+    pub(crate) hash: u64,
+    pub(crate) role: Role,
+    pub(crate) city: u8,
+    /// When the working day begins, in minutes after local midnight, and how long it is.
+    pub(crate) begins: u16,
+    pub(crate) lasts: u16,
+    /// How busy, in percent of the average.
+    pub(crate) busy: u16,
+    pub(crate) browser: Client,
+    pub(crate) desktop: Client,
+    pub(crate) phone: Client,
+    pub(crate) code: Client,
+}
+
+const DEPARTMENTS: [&str; 8] =
+    ["Engineering", "Product", "Sales", "Marketing", "Finance", "Legal", "People", "Customer Support"];
+
+static FIRST: &str = include_str!("../data/first-names.txt");
+static LAST: &str = include_str!("../data/last-names.txt");
+static NAMES: std::sync::LazyLock<(Vec<&str>, Vec<&str>)> =
+    std::sync::LazyLock::new(|| (FIRST.split_whitespace().collect(), LAST.split_whitespace().collect()));
+
+impl Organization {
+    pub(crate) fn new(seed: u64, people: u32) -> Organization {
+        Organization { seed, people, admins: (people / 60).clamp(2, 40).min(people.saturating_sub(1)) }
+    }
+
+    /// The number of people.
+    pub fn people(&self) -> u32 {
+        self.people
+    }
+
+    /// The organization in which people chat, `org_01…`, and its UUID.
+    pub fn id(&self) -> (String, String) {
+        self.unit(Unit::Main)
+    }
+
+    /// The platform organization (workspaces, keys, agents) under the same parent, and its UUID.
+    pub fn platform_id(&self) -> (String, String) {
+        self.unit(Unit::Platform)
+    }
+
+    /// A sandbox organization under the same parent, in which administrators try dangerous things, and its UUID.
+    pub fn sandbox_id(&self) -> (String, String) {
+        self.unit(Unit::Sandbox)
+    }
+
+    pub(crate) fn unit(&self, unit: Unit) -> (String, String) {
+        let Id(high, low) = Id::of(self.seed, 0x0a6 + unit as u64);
+        let mut text = Vec::new();
+        uuid(mix(high, 1), mix(low, 1), &mut text);
+        (Id(high, low).text("org_"), String::from_utf8_lossy(&text).into_owned())
+    }
+
+    /// The person with this number; numbers from [`Organization::people`] on are newcomers and outsiders.
+    pub fn person(&self, number: u32) -> Person {
+        let traits = self.traits(number);
+        let text = |write: &dyn Fn(&mut Vec<u8>)| {
+            let mut out = Vec::new();
+            write(&mut out);
+            String::from_utf8_lossy(&out).into_owned()
+        };
+        Person {
+            user_id: self.user(number).text("user_"),
+            email: text(&|out| self.write_email(number, out)),
+            name: text(&|out| self.write_name(number, out)),
+            department: if traits.role == Role::Developer {
+                DEPARTMENTS[0]
+            } else {
+                pick(mix(traits.hash, 9), &DEPARTMENTS)
+            },
+            role: traits.role,
+            city: CITIES[usize::from(traits.city)].name,
+            offset_minutes: CITIES[usize::from(traits.city)].offset,
+        }
+    }
+
+    pub(crate) fn user(&self, number: u32) -> Id {
+        Id::of(mix(self.seed, 0x05e7), u64::from(number))
+    }
+
+    /// An administrator, by chance; the primary owner is number 0 and not among them.
+    pub(crate) fn admin(&self, hash: u64) -> u32 {
+        1 + below(hash, u64::from(self.admins.max(1))) as u32
+    }
+
+    /// Anybody but the primary owner and the administrators, if there is anybody.
+    pub(crate) fn anybody(&self, hash: u64) -> u32 {
+        let first = (1 + self.admins).min(self.people - 1);
+        first + below(hash, u64::from(self.people - first)) as u32
+    }
+
+    /// A colleague of the same team: people whose numbers differ in the last three bits only.
+    pub(crate) fn colleague(&self, of: u32, hash: u64) -> u32 {
+        let first = of & !7;
+        let size = self.people.saturating_sub(first).clamp(1, 8);
+        let other = first + below(hash, u64::from(size)) as u32;
+        if other == of { first + (other - first + 1) % size } else { other }
+    }
+
+    fn names(&self, number: u32) -> (&'static str, &'static str, u32) {
+        let (first, last) = &*NAMES;
+        // Every pair once before the first repetition: the two counts share no factor.
+        let shift = below(mix(self.seed, 3), (first.len() * last.len()) as u64) as usize;
+        let at = number as usize + shift;
+        let (round, at) = (at / (first.len() * last.len()), at % (first.len() * last.len()));
+        (first[at % first.len()], last[at % last.len()], round as u32)
+    }
+
+    pub(crate) fn write_email(&self, number: u32, out: &mut Vec<u8>) {
+        let (first, last, round) = self.names(number);
+        out.extend(first.bytes().map(|byte| byte.to_ascii_lowercase()));
+        out.push(b'.');
+        out.extend(last.bytes().map(|byte| byte.to_ascii_lowercase()));
+        if round > 0 {
+            out.extend_from_slice((round + 1).to_string().as_bytes());
+        }
+        // One in twelve works for a partner.
+        let partner = number > 8 && number < self.people && permille(mix(self.seed ^ 0x9a, u64::from(number)), 80);
+        out.extend_from_slice(if partner { b"@example.org" } else { b"@example.com" });
+    }
+
+    pub(crate) fn write_name(&self, number: u32, out: &mut Vec<u8>) {
+        let (first, last, _) = self.names(number);
+        out.extend_from_slice(first.as_bytes());
+        out.push(b' ');
+        out.extend_from_slice(last.as_bytes());
+    }
+
+    pub(crate) fn traits(&self, number: u32) -> Traits {
+        let hash = mix(mix(self.seed, 0x7ea), u64::from(number));
+        let role = match number {
+            0 => Role::PrimaryOwner,
+            _ if number <= self.admins => Role::Admin,
+            _ if permille(mix(hash, 1), 380) => Role::Developer,
+            _ => Role::User,
+        };
+        let mac = permille(mix(hash, 2), 560);
+        let linux = role == Role::Developer && permille(mix(hash, 3), 180);
+        let first = permille(mix(hash, 4), 700);
+        let (browser, desktop, code) = match (linux, mac) {
+            (true, _) => (Client::FirefoxLinux, Client::FirefoxLinux, Client::CodeLinux),
+            (_, true) => {
+                (if first { Client::ChromeMac } else { Client::SafariMac }, Client::DesktopMac, Client::CodeMac)
+            }
+            _ => (
+                if first { Client::ChromeWindows } else { Client::EdgeWindows },
+                Client::DesktopWindows,
+                Client::CodeWindows,
+            ),
+        };
+        // The sum of two even draws, squared: many moderate people, a few busy ones.
+        let draw = below(mix(hash, 5), 100) + below(mix(hash, 6), 100);
+        Traits {
+            hash,
+            role,
+            // Teams sit together, most of the time.
+            city: below(
+                mix(mix(self.seed, 0xc17), u64::from(if permille(mix(hash, 7), 850) { number >> 4 } else { number })),
+                16,
+            ) as u8,
+            begins: 420 + below(mix(hash, 8), 180) as u16,
+            lasts: 450 + below(mix(hash, 10), 120) as u16,
+            busy: (40 + draw * draw / 190) as u16,
+            browser,
+            desktop,
+            phone: if permille(mix(hash, 11), 550) { Client::Iphone } else { Client::Android },
+            code,
+        }
+    }
+}
+
+/// The organizations under the one parent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Unit {
+    Main,
+    Platform,
+    Sandbox,
+    /// Sign-ins, sign-outs and Compliance API calls belong to none.
+    None,
+}
+
+impl Traits {
+    /// The start of a local day in UTC.
+    pub(crate) fn midnight(&self, day: i64) -> Micros {
+        day * crate::calendar::DAY - Micros::from(CITIES[usize::from(self.city)].offset) * MINUTE
+    }
+
+    /// The working hours of a local day, if it is one: weekends, holidays and sick days are not.
+    pub(crate) fn working_hours(&self, day: i64) -> Option<(Micros, Micros)> {
+        let luck = mix(self.hash, day as u64);
+        if is_weekend(day) {
+            // Some look in for an hour or two.
+            return permille(luck, 70).then(|| {
+                let begins = self.midnight(day) + (600 + below(mix(luck, 1), 480) as Micros) * MINUTE;
+                (begins, begins + 90 * MINUTE)
+            });
+        }
+        let on_holiday = permille(mix(self.hash ^ 0x401, (day + 3).div_euclid(7) as u64), 70);
+        if on_holiday || permille(luck, 30) {
+            return None;
+        }
+        let begins = self.midnight(day) + (Micros::from(self.begins) + below(mix(luck, 2), 60) as Micros - 30) * MINUTE;
+        Some((begins, begins + (Micros::from(self.lasts) + below(mix(luck, 3), 60) as Micros) * MINUTE))
+    }
+
+    /// Where somebody spends a day. Trips lead to the neighbouring city for a week.
+    pub(crate) fn whereabouts(&self, day: i64) -> (NetworkKind, u8) {
+        let luck = mix(self.hash ^ 0x3e4e, day as u64);
+        let week = (day + 3).div_euclid(7) as u64;
+        if permille(mix(self.hash ^ 0x741b, week), 15) {
+            return (NetworkKind::Office, CITIES[usize::from(self.city)].neighbour);
+        }
+        let kind = match below(luck, 100) {
+            _ if is_weekend(day) => NetworkKind::Residential,
+            0..52 => NetworkKind::Office,
+            52..88 => NetworkKind::Residential,
+            _ => NetworkKind::Vpn,
+        };
+        (kind, self.city)
+    }
+}
+
+/// The local day of a moment for somebody who lives in this city.
+pub(crate) fn local_day(city: u8, at: Micros) -> i64 {
+    day_of(at + Micros::from(CITIES[usize::from(city)].offset) * MINUTE)
+}
