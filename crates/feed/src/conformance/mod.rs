@@ -149,13 +149,17 @@ impl fmt::Display for Outcome {
 }
 
 impl fmt::Display for Check {
-    /// A line, and for a failure what was asked below it.
+    /// A line, and below it what was asked: the first request, or all of them for a failure and for `{:#}`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {:<28} {}: {}", self.outcome, self.name, self.about, self.saw)?;
-        if self.outcome == Outcome::Fail {
-            for line in &self.asked {
-                write!(f, "\n       asked {line}")?;
-            }
+        let all = self.outcome == Outcome::Fail || f.alternate();
+        let shown = if all { self.asked.len() } else { self.asked.len().min(1) };
+        for line in &self.asked[..shown] {
+            write!(f, "\n       asked {line}")?;
+        }
+        match self.asked.len() - shown {
+            0 => {}
+            more => write!(f, ", and {more} more")?,
         }
         Ok(())
     }

@@ -34,7 +34,9 @@ impl Truth {
     async fn try_take(trial: &mut Trial, options: &Options) -> Verdict<Truth> {
         let limit = options.sample.clamp(1, MAX_LIMIT);
         let settle = SignedDuration::try_from(options.settle).unwrap_or(SignedDuration::from_hours(1));
-        let settled = Timestamp::now().checked_sub(settle).unwrap_or(Timestamp::MIN);
+        // Whole seconds: not every feed reads finer digits than its own.
+        let settled = Timestamp::from_second(Timestamp::now().as_second()).and_then(|now| now.checked_sub(settle));
+        let settled = settled.unwrap_or(Timestamp::MIN);
         let seen = Truth::before(trial, settled, limit).await?;
         if seen.rows.len() >= FEW.min(limit as usize) {
             return Truth::of(seen, settled);
