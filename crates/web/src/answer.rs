@@ -130,7 +130,7 @@ impl Encoder {
 }
 
 /// One JSON object a row: nulls are written, times are RFC 3339, maps are objects.
-fn json_lines(batch: &RecordBatch) -> Result<Vec<u8>, ArrowError> {
+pub fn json_lines(batch: &RecordBatch) -> Result<Vec<u8>, ArrowError> {
     let format = || TIMESTAMP.to_owned();
     let builder = WriterBuilder::new()
         .with_explicit_nulls(true)

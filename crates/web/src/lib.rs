@@ -21,6 +21,7 @@ use std::sync::Arc;
 use axum::Router;
 use tower_http::compression::CompressionLayer;
 
+pub use answer::json_lines;
 pub use error::ApiError;
 pub use site::{SimulatedBanner, Site};
 

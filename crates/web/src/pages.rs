@@ -1,5 +1,7 @@
 //! Pages: what every one of them has around it, and what stands in for one that is missing or fails.
 
+mod activity;
+mod line;
 mod overview;
 
 use std::sync::Arc;
@@ -21,7 +23,7 @@ use crate::{
 
 /// Every page.
 pub fn routes() -> Router<Arc<Site>> {
-    overview::routes()
+    overview::routes().merge(activity::routes())
 }
 
 /// What stands around the content of a page.

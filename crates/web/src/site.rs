@@ -6,6 +6,8 @@ use auditlake_store::Engine;
 use secrecy::SecretString;
 use tokio::sync::watch;
 
+use crate::text;
+
 /// A deployment as its pages and API see it.
 #[derive(Clone)]
 pub struct Site {
@@ -32,6 +34,16 @@ pub struct SimulatedBanner {
     pub days: u32,
     /// What it was grown from.
     pub seed: u64,
+}
+
+impl SimulatedBanner {
+    pub(crate) fn people_text(&self) -> String {
+        text::count(self.people.into(), "person", "people")
+    }
+
+    pub(crate) fn days_text(&self) -> String {
+        text::count(self.days.into(), "day", "days")
+    }
 }
 
 impl Site {

@@ -1,6 +1,9 @@
 //! How pages write things: numbers, times, ages, sizes, and texts that strangers chose.
 
-use std::fmt::{self, Write};
+use std::{
+    borrow::Borrow,
+    fmt::{self, Write},
+};
 
 use askama::filters::HtmlSafe;
 use jiff::{Timestamp, fmt::strtime};
@@ -69,6 +72,44 @@ fn is_unseen(sign: char) -> bool {
     sign.is_control()
         || matches!(sign, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
         || matches!(sign, '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// How templates write a count.
+pub trait Count {
+    /// `1,234,567`
+    fn grouped(&self) -> String;
+
+    /// As a number of bytes: `1.2 MB`
+    fn as_size(&self) -> String;
+}
+
+impl Count for u64 {
+    fn grouped(&self) -> String {
+        number(*self)
+    }
+
+    fn as_size(&self) -> String {
+        bytes(*self)
+    }
+}
+
+/// How templates write a time.
+pub trait Moment {
+    /// In UTC, written as strftime says.
+    fn utc(&self, format: &str) -> String;
+
+    /// How long before `now`, in one unit.
+    fn age(&self, now: impl Borrow<Timestamp>) -> String;
+}
+
+impl Moment for Timestamp {
+    fn utc(&self, format: &str) -> String {
+        utc(*self, format)
+    }
+
+    fn age(&self, now: impl Borrow<Timestamp>) -> String {
+        age(*self, *now.borrow())
+    }
 }
 
 /// `1,234,567`

@@ -25,7 +25,10 @@ use self::{
     range::{RANGES, Range},
 };
 use super::{Frame, failed, render, text};
-use crate::{ApiError, Site};
+use crate::{
+    ApiError, Site,
+    text::{Count as _, Moment as _},
+};
 
 #[derive(Template)]
 #[template(path = "overview.html")]

@@ -12,6 +12,10 @@ use super::{range::floor, text};
 
 /// The height of the highest bar's place, in pixels.
 pub const HEIGHT: f64 = 168.0;
+/// The space above it.
+pub const ABOVE: f64 = 10.0;
+/// The height of the whole picture, with the labels below.
+pub const FULL: f64 = HEIGHT + ABOVE + 28.0;
 /// Of the place of a bar, so much is filled.
 const FILLED: f64 = 0.84;
 /// A bar that stands for something is at least so high.

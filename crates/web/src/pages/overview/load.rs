@@ -2,13 +2,18 @@
 
 use activity::catalog;
 use auditlake_store::{
-    Bucket, Columns, CountBy, Engine, Histogram, Result, Select, Status, StoreError, Window,
+    Bucket, Columns, CountBy, Engine, Histogram, Result, Select, Status, Window,
     filter::{Filter, Known, Test},
 };
 use futures::{TryFutureExt, try_join};
 use jiff::Timestamp;
 
-use super::{chart::Chart, range::Range, text};
+use super::{
+    super::line::{Line, category_title},
+    chart::Chart,
+    range::Range,
+    text,
+};
 use crate::answer::collect_json;
 
 /// So many of the newest activities are listed.
@@ -47,23 +52,6 @@ pub struct Bar {
     pub share: String,
 }
 
-/// An activity in the list, as the column set `Summary` has it.
-#[derive(serde::Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Line {
-    pub event_time: Timestamp,
-    pub event_name: String,
-    pub category: String,
-    pub outcome: String,
-    pub actor: Option<String>,
-    pub actor_type: Option<String>,
-    #[serde(rename = "srcIP")]
-    pub src_ip: Option<String>,
-    pub target: Option<String>,
-    #[serde(rename = "eventID")]
-    pub event_id: String,
-}
-
 impl View {
     /// Asks everything at once.
     pub async fn load(engine: &dyn Engine, chosen: Option<Range>, now: Timestamp) -> Result<View> {
@@ -95,11 +83,27 @@ impl View {
     }
 }
 
+impl View {
+    /// Whether nothing that is kept is left out.
+    pub fn is_all(&self) -> bool {
+        self.range == Range::All || self.total == self.status.activities
+    }
+
+    pub fn failed_share(&self) -> String {
+        text::share(self.failed, self.total)
+    }
+
+    /// How long the log goes back.
+    pub fn kept(&self) -> String {
+        let oldest = self.status.oldest.unwrap_or(self.now);
+        text::span(oldest, self.status.newest.unwrap_or(oldest))
+    }
+}
+
 async fn newest(engine: &dyn Engine) -> Result<Vec<Line>> {
     let select = Select { limit: Some(NEWEST), columns: Columns::Summary, ..Select::default() };
     let rows = engine.select(&select).and_then(collect_json).await?;
-    let lines = rows.into_iter().map(|row| serde_json::from_value(row.into())).collect::<Result<_, _>>();
-    lines.map_err(|error| StoreError::Engine { doing: "reading the newest activities", message: error.to_string() })
+    rows.into_iter().map(Line::of).collect()
 }
 
 fn sum(buckets: &[Bucket]) -> u64 {
@@ -129,25 +133,4 @@ fn hint(list: &str, value: &str) -> String {
         _ => None,
     };
     known.map_or_else(|| value.to_owned(), String::clone)
-}
-
-fn category_title(name: &str) -> &str {
-    catalog::category(name).map_or(name, |info| &info.title)
-}
-
-impl Line {
-    pub fn summary(&self) -> String {
-        catalog::get(&self.event_name)
-            .map_or_else(|| activity::classify::guess_summary(&self.event_name), |info| info.summary.clone())
-    }
-
-    pub fn category_title(&self) -> &str {
-        category_title(&self.category)
-    }
-
-    /// Who did it, as well as the list can say.
-    pub fn actor_text(&self) -> &str {
-        let kind = self.actor_type.as_deref();
-        self.actor.as_deref().or(kind).filter(|text| !text.is_empty()).unwrap_or("nobody named")
-    }
 }

@@ -1,0 +1,138 @@
+//! `/activity/{id}`: everything about one activity: in words, as the unified record, and as it was received.
+
+mod json;
+
+use std::sync::Arc;
+
+use activity::catalog;
+use askama::Template;
+use auditlake_store::{
+    Columns, Engine, Result, Select, Window,
+    filter::{Filter, Known, Test},
+};
+use axum::{
+    Router,
+    extract::{Path, State, rejection::PathRejection},
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Map, Value};
+
+use self::json::Pretty;
+use super::{Frame, failed, line::Line, missing, plain_not_found, render, text};
+use crate::{ApiError, Site, answer::collect_json, text::Moment as _};
+
+/// Two activities whose ids differ in upper and lower case only are found alike. More than this never happens.
+const NAMESAKES: u64 = 16;
+
+#[derive(Template)]
+#[template(path = "activity.html")]
+struct Page<'a> {
+    frame: Frame<'a>,
+    line: Line,
+    record: Vec<Entry>,
+    raw: &'a str,
+}
+
+/// A column of the unified record.
+struct Entry {
+    name: String,
+    value: Option<String>,
+    is_text: bool,
+}
+
+pub fn routes() -> Router<Arc<Site>> {
+    Router::new().route("/activity/{id}", get(page)).route("/activity/{id}/raw", get(raw))
+}
+
+type Id = std::result::Result<Path<String>, PathRejection>;
+
+async fn page(State(site): State<Arc<Site>>, id: Id) -> Response {
+    let Ok(Path(id)) = id else { return missing(&site, "This is no activity's address.", None) };
+    let found = async {
+        let unified = find(&*site.engine, &id, Columns::Unified).await?;
+        let summary = find(&*site.engine, &id, Columns::Summary).await?;
+        Ok(unified.zip(summary.map(Line::of).transpose()?))
+    };
+    match found.await {
+        Ok(Some((record, line))) => {
+            let raw = record.get("rawLog").and_then(Value::as_str).unwrap_or_default().to_owned();
+            let record = record.into_iter().filter(|(name, _)| name != "rawLog").map(Entry::of).collect();
+            let frame = Frame::of(&site, line.event_name.chars().take(80).collect::<String>());
+            render(StatusCode::OK, &Page { frame, line, record, raw: &raw })
+        }
+        Ok(None) => {
+            let hint = "look for it on the Overview; it may not have been collected yet";
+            missing(&site, &format!("There is no activity {id}."), Some(hint))
+        }
+        Err(error) => failed(&site, &error),
+    }
+}
+
+/// The activity byte for byte as it was received, to be saved.
+async fn raw(State(site): State<Arc<Site>>, id: Id) -> std::result::Result<Response, ApiError> {
+    let Path(id) = id?;
+    let Some(row) = find(&*site.engine, &id, Columns::Raw).await? else { return Ok(plain_not_found()) };
+    let raw = row.get("rawLog").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let name: String = id.chars().filter(|sign| sign.is_ascii_alphanumeric() || *sign == '_').take(80).collect();
+    let disposition = format!("attachment; filename=\"{name}.json\"");
+    let headers = [(header::CONTENT_TYPE, "application/json".to_owned()), (header::CONTENT_DISPOSITION, disposition)];
+    Ok((headers, raw).into_response())
+}
+
+/// The row of the activity with just this id.
+async fn find(engine: &dyn Engine, id: &str, columns: Columns) -> Result<Option<Map<String, Value>>> {
+    let Some(position) = engine.locate(id).await? else { return Ok(None) };
+    let select = Select {
+        filter: Filter::test(Known::Id, Test::Equals(id.to_owned())),
+        window: moment(position.time),
+        limit: Some(NAMESAKES),
+        columns,
+        ..Select::default()
+    };
+    let rows = collect_json(engine.select(&select).await?).await?;
+    Ok(rows.into_iter().find(|row| row.get("eventID").and_then(Value::as_str) == Some(id)))
+}
+
+/// The microsecond that begins at `time`.
+fn moment(time: Timestamp) -> Window {
+    Window { since: Some(time), until: time.checked_add(SignedDuration::from_micros(1)).ok() }
+}
+
+impl Entry {
+    fn of((name, value): (String, Value)) -> Entry {
+        let is_text = matches!(value, Value::String(_));
+        let value = match value {
+            Value::Null => None,
+            Value::String(text) => Some(text).filter(|text| !text.is_empty()),
+            Value::Array(list) if list.is_empty() => None,
+            other => Some(other.to_string()),
+        };
+        Entry { name, value, is_text }
+    }
+}
+
+impl Page<'_> {
+    fn filled(&self) -> impl Iterator<Item = (&Entry, &str)> {
+        self.record.iter().filter_map(|entry| Some((entry, entry.value.as_deref()?)))
+    }
+
+    fn empty(&self) -> Vec<&str> {
+        self.record.iter().filter(|entry| entry.value.is_none()).map(|entry| entry.name.as_str()).collect()
+    }
+
+    /// A value of the record that the page shows in its head.
+    fn value(&self, name: &str) -> Option<&str> {
+        self.filled().find(|(entry, _)| entry.name == name).map(|(_, value)| value)
+    }
+
+    fn is_known(&self) -> bool {
+        catalog::get(&self.line.event_name).is_some()
+    }
+
+    fn size(&self) -> String {
+        text::bytes(self.raw.len() as u64)
+    }
+}

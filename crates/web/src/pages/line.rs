@@ -1,0 +1,66 @@
+//! An activity as lists show it: the column set `Summary`, in words.
+
+use activity::{catalog, classify};
+use auditlake_store::{Result, StoreError};
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+
+/// An activity in a list.
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Line {
+    pub event_time: Timestamp,
+    pub event_name: String,
+    pub category: String,
+    pub outcome: String,
+    pub actor: Option<String>,
+    pub actor_type: Option<String>,
+    #[serde(rename = "srcIP")]
+    pub src_ip: Option<String>,
+    pub target: Option<String>,
+    #[serde(rename = "eventID")]
+    pub event_id: String,
+}
+
+impl Line {
+    /// Reads a row.
+    pub fn of(row: Map<String, Value>) -> Result<Line> {
+        let unreadable = |error: serde_json::Error| StoreError::Engine {
+            doing: "reading the summary of an activity",
+            message: error.to_string(),
+        };
+        serde_json::from_value(row.into()).map_err(unreadable)
+    }
+
+    /// What happened, for somebody who has never seen the type.
+    pub fn summary(&self) -> String {
+        catalog::get(&self.event_name)
+            .map_or_else(|| classify::guess_summary(&self.event_name), |info| info.summary.clone())
+    }
+
+    /// The category as pages call it.
+    pub fn category_title(&self) -> &str {
+        category_title(&self.category)
+    }
+
+    /// The outcome as a class for the style sheet, which nobody outside chooses.
+    pub fn outcome_class(&self) -> &'static str {
+        match self.outcome.as_str() {
+            "success" => "success",
+            "failure" => "failure",
+            "attempt" => "attempt",
+            _ => "unknown",
+        }
+    }
+
+    /// Who did it, as well as a list can say.
+    pub fn actor_text(&self) -> &str {
+        let named = [&self.actor, &self.actor_type].into_iter().flatten().find(|text| !text.is_empty());
+        named.map_or("nobody named", |text| text)
+    }
+}
+
+/// The category as pages call it.
+pub fn category_title(name: &str) -> &str {
+    catalog::category(name).map_or(name, |info| &info.title)
+}
