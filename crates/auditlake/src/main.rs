@@ -1,2 +1,47 @@
-//! x
-fn main() {}
+//! The binary: command line, configuration, wiring.
+//!
+//! [`main`] reads as four steps: parse the words, set the log up, run the command, say how it ended. Every command is a room
+//! in `commands`; where data comes from (a running service or the data directory itself) is decided in `lake`.
+
+mod cli;
+mod commands;
+mod config;
+mod datadir;
+mod lake;
+mod log;
+mod output;
+mod remote;
+mod service;
+mod simulated;
+mod stop;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::{cli::Cli, stop::Failure};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    log::init(&cli);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return stop::report(&anyhow::Error::new(error).context("cannot start")),
+    };
+    let done = runtime.block_on(commands::run(cli));
+    // A query that is being interrupted may take a moment; nobody waits for it.
+    runtime.shutdown_timeout(std::time::Duration::from_millis(500));
+    match done {
+        Ok(code) => code,
+        Err(error) if stop::is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => stop::report(&error),
+    }
+}
+
+/// Exit code of a check that found something wrong.
+pub(crate) const FOUND: u8 = 3;
+
+/// An error with something to do about it.
+pub(crate) fn hinted(message: impl Into<String>, hint: impl Into<String>) -> anyhow::Error {
+    anyhow::Error::new(Failure { message: message.into(), hint: Some(hint.into()) })
+}

@@ -107,7 +107,7 @@ pub struct LedgerQuery {
 }
 
 /// An entry of the ledger as stored.
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct LedgerRow {
     /// The sequence number of the commit that it belongs to.
     pub seq: u64,

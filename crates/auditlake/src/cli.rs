@@ -1,0 +1,269 @@
+//! The words of the command line. What stands here keeps its name and meaning.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+/// Own your Claude compliance log: collect, keep, search and serve the activities of Anthropic's Compliance API.
+#[derive(Debug, Parser)]
+#[command(name = "auditlake", version, disable_help_subcommand = true, propagate_version = true)]
+pub struct Cli {
+    /// The configuration file [default: auditlake.toml here, then in the platform's configuration directory]
+    #[arg(long, global = true, env = "AUDITLAKE_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The data directory, which holds every state of a deployment [default: the platform's data directory]
+    #[arg(long, global = true, env = "AUDITLAKE_DATA", value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// The form of messages on stderr
+    #[arg(long, global = true, env = "AUDITLAKE_LOG_FORMAT", value_enum, default_value = "text")]
+    pub log_format: LogFormat,
+    /// Say more; twice: everything
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub verbose: u8,
+    /// Say errors only
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Everything with no key: a simulated organisation, its feed, collection and the page
+    Demo(Demo),
+    /// The service: collect, store, serve the page and the API
+    Run(Run),
+    /// Import activities from JSON lines, JSON arrays or saved feed pages
+    Import(Import),
+    /// Read-only SQL over `anthropic_logs` and the documented views
+    Query(Query),
+    /// Activities that pass a filter, the newest first
+    Search(Search),
+    /// Follow new activities
+    Tail(Tail),
+    /// What was fetched when, with which cursors and request ids
+    Ledger(Ledger),
+    /// What is known of an activity type; all types without a name
+    Catalog(Catalog),
+    /// The feed of a simulated organisation alone
+    Simulate(Simulate),
+    /// Check any feed against the contract, reading only; exit code 3 if a check fails
+    Conformance(Conformance),
+    /// Write a generated page of the documentation to stdout
+    #[command(hide = true)]
+    Docs { page: DocsPage },
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum DocsPage {
+    Catalog,
+    Filter,
+    Configuration,
+    Commands,
+}
+
+#[derive(Debug, Args)]
+pub struct Organisation {
+    /// The number of people
+    #[arg(long, value_name = "N", default_value_t = 200)]
+    pub people: u32,
+    /// Days of past
+    #[arg(long, value_name = "N", default_value_t = 30)]
+    pub days: u32,
+    /// What everything follows from
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+}
+
+#[derive(Debug, Args)]
+pub struct Demo {
+    #[command(flatten)]
+    pub organisation: Organisation,
+    /// The port of the page; 0 takes any free one
+    #[arg(long, value_name = "P")]
+    pub port: Option<u16>,
+    /// Do not open a browser
+    #[arg(long)]
+    pub no_open: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Run {
+    /// The port of the page and the API; 0 takes any free one
+    #[arg(long, value_name = "P")]
+    pub port: Option<u16>,
+}
+
+#[derive(Debug, Args)]
+pub struct Import {
+    /// Files; `-` is standard input; gzip and zstd are unpacked
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// The source that the activities are said to come from
+    #[arg(long, value_name = "NAME", default_value = "import")]
+    pub source: String,
+    #[arg(long, value_enum)]
+    pub format: Option<ListFormat>,
+}
+
+#[derive(Debug, Args)]
+pub struct Query {
+    /// One statement that reads
+    pub sql: String,
+    #[arg(long, value_enum)]
+    pub format: Option<QueryFormat>,
+    /// Write to a file instead of stdout, whole or not at all
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// A value for `$k` in the statement
+    #[arg(long, value_name = "K=V", value_parser = key_value)]
+    pub param: Vec<(String, String)>,
+    /// Cancel after this time [default: as configured]
+    #[arg(long, value_name = "SECONDS")]
+    pub timeout: Option<f64>,
+    /// End with an error after so many rows [default: as configured]
+    #[arg(long, value_name = "N")]
+    pub max_rows: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub struct Search {
+    /// What to find, such as `type:sso_login_failed ip:192.0.2.0/24`; everything if empty
+    #[arg(default_value = "", allow_hyphen_values = true)]
+    pub filter: Vec<String>,
+    /// Not before this time: RFC 3339, a date, or an age such as 15m, 24h, 7d, 6y
+    #[arg(long, value_name = "T")]
+    pub since: Option<String>,
+    /// Before this time
+    #[arg(long, value_name = "T")]
+    pub until: Option<String>,
+    /// At most so many
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub limit: u64,
+    #[arg(long, value_enum)]
+    pub format: Option<ListFormat>,
+}
+
+#[derive(Debug, Args)]
+pub struct Tail {
+    /// What to find; everything if empty
+    #[arg(default_value = "", allow_hyphen_values = true)]
+    pub filter: Vec<String>,
+    /// Begin with so many of the newest
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 10)]
+    pub lines: u64,
+    #[arg(long, value_enum)]
+    pub format: Option<ListFormat>,
+}
+
+#[derive(Debug, Args)]
+pub struct Ledger {
+    /// Only of this source
+    #[arg(long, value_name = "NAME")]
+    pub source: Option<String>,
+    /// Not before this time
+    #[arg(long, value_name = "T")]
+    pub since: Option<String>,
+    /// At most so many
+    #[arg(long, value_name = "N")]
+    pub limit: Option<u64>,
+    #[arg(long, value_enum)]
+    pub format: Option<ListFormat>,
+}
+
+#[derive(Debug, Args)]
+pub struct Catalog {
+    /// The type
+    pub name: Option<String>,
+    #[arg(long, value_enum)]
+    pub format: Option<ListFormat>,
+}
+
+#[derive(Debug, Args)]
+pub struct Simulate {
+    #[command(flatten)]
+    pub organisation: Organisation,
+    /// The port; 0 takes any free one
+    #[arg(long, value_name = "P", default_value_t = 0)]
+    pub port: u16,
+    /// Time stands still
+    #[arg(long, conflicts_with = "speed")]
+    pub frozen: bool,
+    /// Time passes so many times as fast
+    #[arg(long, value_name = "X")]
+    pub speed: Option<f64>,
+    /// What goes wrong: NAME=RATE[:ARGUMENT], such as error500=5% or slow=100%:300ms
+    #[arg(long, value_name = "SPEC")]
+    pub fault: Vec<String>,
+    /// An attack that happens, by name
+    #[arg(long, value_name = "NAME")]
+    pub scenario: Vec<String>,
+    /// Write every activity with its label to this file, a line each
+    #[arg(long, value_name = "FILE")]
+    pub truth: Option<PathBuf>,
+    /// Requests a minute
+    #[arg(long, value_name = "N", default_value_t = 600)]
+    pub rate_limit: u32,
+}
+
+#[derive(Debug, Args)]
+pub struct Conformance {
+    /// The feed's base address
+    #[arg(long)]
+    pub url: String,
+    /// The key [default: the environment's]
+    #[arg(long, env = "ANTHROPIC_COMPLIANCE_ACCESS_KEY", hide_env_values = true)]
+    pub key: Option<String>,
+}
+
+/// The form of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ListFormat {
+    Table,
+    Json,
+    Jsonl,
+    Csv,
+}
+
+/// The form of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum QueryFormat {
+    Table,
+    Csv,
+    Json,
+    Jsonl,
+    Parquet,
+}
+
+impl From<ListFormat> for QueryFormat {
+    fn from(format: ListFormat) -> Self {
+        match format {
+            ListFormat::Table => QueryFormat::Table,
+            ListFormat::Json => QueryFormat::Json,
+            ListFormat::Jsonl => QueryFormat::Jsonl,
+            ListFormat::Csv => QueryFormat::Csv,
+        }
+    }
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("write it as name=value".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn is_consistent() {
+        use clap::CommandFactory;
+        super::Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,65 @@
+//! The commands, a room each.
+
+mod catalog;
+mod conformance;
+mod demo;
+mod docs;
+mod import;
+mod ledger;
+mod query;
+mod run;
+mod search;
+mod simulate;
+mod tail;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use auditlake_store::filter::{self, Filter, parse_time};
+use jiff::Timestamp;
+
+use crate::{
+    cli::{Cli, Command},
+    config::Config,
+    hinted,
+};
+
+/// Runs the command of this command line.
+pub async fn run(cli: Cli) -> Result<ExitCode> {
+    let config = || Config::load(&cli);
+    match &cli.command {
+        Command::Demo(words) => demo::run(&config()?, words).await,
+        Command::Run(words) => run::run(&config()?, words).await,
+        Command::Import(words) => import::run(&config()?, words).await,
+        Command::Query(words) => query::run(&config()?, words).await,
+        Command::Search(words) => search::run(&config()?, words).await,
+        Command::Tail(words) => tail::run(&config()?, words).await,
+        Command::Ledger(words) => ledger::run(&config()?, words).await,
+        Command::Catalog(words) => catalog::run(words),
+        Command::Simulate(words) => simulate::run(words).await,
+        Command::Conformance(words) => conformance::run(words).await,
+        Command::Docs { page } => docs::run(*page),
+    }
+}
+
+/// A time of the command line.
+fn time(name: &str, text: Option<&str>) -> Result<Option<Timestamp>> {
+    text.map(|text| {
+        parse_time(text, Timestamp::now()).ok_or_else(|| {
+            hinted(
+                format!("--{name}: {text:?} is not a time"),
+                "write RFC 3339 such as 2026-01-31T12:00:00Z, a date, or an age such as 15m, 24h, 7d, 6y",
+            )
+        })
+    })
+    .transpose()
+}
+
+/// The filter of the command line: its words, as if they stood in one text.
+fn filter(words: &[String]) -> Result<Filter> {
+    let text = words.join(" ");
+    filter::parse(&text).map_err(|error| {
+        let pointer = error.pointer(&text);
+        hinted(format!("{}\n{pointer}", error.message), error.hint.clone())
+    })
+}

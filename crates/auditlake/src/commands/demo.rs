@@ -1,0 +1,111 @@
+//! `auditlake demo`: everything with no key, over a simulated organisation.
+
+use std::{io::IsTerminal, process::ExitCode, sync::Arc, time::Duration};
+
+use anyhow::{Context, Result};
+use auditlake_store::SourceInfo;
+use collect::{Budget, SourceOptions};
+use feed::client::Client;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use simulate::Simulation;
+use web::SimulatedBanner;
+
+use crate::{
+    cli::Demo,
+    config::{Config, PORT},
+    datadir::DataDir,
+    hinted,
+    service::{Prepared, Running},
+    simulated::SimulatedFeed,
+};
+
+/// What a demo's directory remembers, so that the same people go on working when it is started again.
+#[derive(Debug, Serialize, Deserialize)]
+struct Memory {
+    seed: u64,
+    people: u32,
+    days: u32,
+    start: Timestamp,
+}
+
+pub async fn run(config: &Config, words: &Demo) -> Result<ExitCode> {
+    let temporary = match config.data {
+        Some(_) => None,
+        None => Some(tempfile::Builder::new().prefix("auditlake-demo-").tempdir().context("cannot make a directory for the demo")?),
+    };
+    let data = match &temporary {
+        Some(dir) => DataDir::new(dir.path().to_owned()),
+        None => config.data_dir()?,
+    };
+    let owner = data.own_alone("demo")?;
+    let simulation = Arc::new(simulation(&data, words)?);
+    let banner = SimulatedBanner {
+        people: words.organisation.people,
+        days: words.organisation.days,
+        seed: words.organisation.seed,
+    };
+    let mut listen = config.server.listen;
+    // Without a word about the port, a second demo is not a mistake.
+    let is_free = || std::net::TcpListener::bind(("127.0.0.1", PORT)).is_ok();
+    listen.set_port(words.port.unwrap_or_else(|| if is_free() { listen.port() } else { 0 }));
+    let mut running = Running::start(config, &data, owner, listen, Some(banner)).await?;
+    let feed = SimulatedFeed::bind(&simulation, 0, 600).await?;
+    let (url, address) = (feed.url.clone(), running.address);
+    tokio::spawn(feed.serve(std::future::pending()));
+    println!("http://{address}");
+    tell(&words.organisation, &data, &url, &format!("http://{address}"));
+    running.collect(source(&data, &simulation, &url)?);
+    let has_display = ["DISPLAY", "WAYLAND_DISPLAY"].iter().any(|name| std::env::var_os(name).is_some());
+    if !words.no_open && std::io::stderr().is_terminal() && (has_display || cfg!(target_os = "macos")) {
+        let _ = open::that_detached(format!("http://{address}"));
+    }
+    running.until_asked().await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn tell(organisation: &crate::cli::Organisation, data: &DataDir, feed: &str, page: &str) {
+    let crate::cli::Organisation { people, days, .. } = organisation;
+    eprintln!(
+        "The people of this demo are simulated: an organisation of {people} with {days} days of past, served as a feed on {feed}.\n\
+         \n  The page:  {page}\n  Ask it:    auditlake --data {dir} query \"select eventName, count(*) from anthropic_logs group by 1 order by 2 desc\"\n\
+         \x20            auditlake --data {dir} search type:sso_login_failed\n\
+         \x20            auditlake --data {dir} tail\n  End it:    Ctrl-C\n",
+        dir = data.path().display(),
+    );
+}
+
+/// The organisation of this directory; a new one in an empty directory.
+fn simulation(data: &DataDir, words: &Demo) -> Result<Simulation> {
+    let path = data.path().join("demo.json");
+    let memory: Option<Memory> = std::fs::read_to_string(&path).ok().and_then(|text| serde_json::from_str(&text).ok());
+    if memory.is_none() && data.has_store() {
+        return Err(hinted(
+            format!("{} holds data that no demo made", data.path().display()),
+            "name an empty directory with --data, or leave it out for a temporary one",
+        ));
+    }
+    let asked = &words.organisation;
+    let (seed, people, days) = (asked.seed, asked.people, asked.days);
+    if let Some(memory) = &memory
+        && (memory.seed, memory.people, memory.days) != (seed, people, days)
+    {
+        return Err(hinted(
+            format!("the demo in {} has --people {} --days {} --seed {}", data.path().display(), memory.people, memory.days, memory.seed),
+            "give the same, or another --data",
+        ));
+    }
+    let config = simulate::Config { seed, people, days, start: memory.map(|memory| memory.start), ..simulate::Config::default() };
+    let simulation = Simulation::new(config)?;
+    let memory = Memory { seed, people, days, start: simulation.start() };
+    std::fs::write(&path, serde_json::to_string(&memory)?).with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(simulation)
+}
+
+fn source(data: &DataDir, simulation: &Simulation, url: &str) -> Result<Prepared> {
+    let client = Client::builder().base_url(url).key(simulation.key().to_owned().into()).proxy(feed::client::Proxy::Direct).build()?;
+    let mut options = SourceOptions::new(SourceInfo::new("demo"), data.path());
+    options.interval = Duration::from_secs(5);
+    options.backfill_from = Some(simulation.start());
+    Ok(Prepared { options, upstream: Arc::new(client), budget: Arc::new(Budget::new(600, 0.0)) })
+}

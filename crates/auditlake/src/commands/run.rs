@@ -1,0 +1,46 @@
+//! `auditlake run`: the service.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use crate::{
+    cli::Run,
+    config::{Config, SourceConfig},
+    hinted,
+    service::{self, Running},
+};
+
+pub async fn run(config: &Config, words: &Run) -> Result<ExitCode> {
+    let sources = match config.sources.is_empty() {
+        false => config.sources.clone(),
+        true => SourceConfig::from_environment().into_iter().collect(),
+    };
+    let data = config.data_dir()?;
+    if sources.is_empty() && !data.has_store() {
+        return Err(hinted(
+            "there is nothing to collect and nothing collected",
+            "set ANTHROPIC_COMPLIANCE_ACCESS_KEY, or name sources in auditlake.toml (docs/configuration.md); `auditlake demo` needs no key",
+        ));
+    }
+    let mut prepared = Vec::new();
+    for source in &sources {
+        prepared.push(service::prepare(config, &data, source).await?);
+    }
+    let owner = data.own_alone("run")?;
+    let mut listen = config.server.listen;
+    if let Some(port) = words.port {
+        listen.set_port(port);
+    }
+    let mut running = Running::start(config, &data, owner, listen, None).await?;
+    for source in prepared {
+        running.collect(source);
+    }
+    println!("http://{}", running.address);
+    eprintln!("auditlake: the page is at http://{}, the data in {}", running.address, data.path().display());
+    if sources.is_empty() {
+        eprintln!("no source is configured: serving what is there");
+    }
+    running.until_asked().await?;
+    Ok(ExitCode::SUCCESS)
+}

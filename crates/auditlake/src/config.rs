@@ -1,0 +1,259 @@
+//! The configuration: defaults, then the file, then the environment, then the command line; the last one counts.
+//!
+//! [`SETTINGS`] is the one list of all settings: the environment's names and the reference page are made of it.
+
+mod reference;
+mod source;
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use auditlake_store::SourceInfo;
+use serde::Deserialize;
+use store_duckdb::Options;
+use toml::{Table, Value};
+
+use crate::{cli::Cli, datadir::DataDir, hinted};
+
+pub use reference::{SETTINGS, markdown};
+pub use source::SourceConfig;
+
+/// Everything that a deployment can set.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    pub data: Option<PathBuf>,
+    pub workspace: String,
+    pub server: Server,
+    pub store: Store,
+    pub query: Query,
+    #[serde(rename = "source")]
+    pub sources: Vec<SourceConfig>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Server {
+    pub listen: SocketAddr,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Store {
+    pub memory_mb: u64,
+    pub spill_mb: u64,
+    pub threads: Option<usize>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Query {
+    pub timeout_seconds: f64,
+    pub max_rows: u64,
+}
+
+/// The port of the page and the API, if none is named.
+pub const PORT: u16 = 8420;
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            data: None,
+            workspace: "default".to_owned(),
+            server: Server::default(),
+            store: Store::default(),
+            query: Query::default(),
+            sources: Vec::new(),
+        }
+    }
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Server { listen: SocketAddr::from(([127, 0, 0, 1], PORT)) }
+    }
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Store { memory_mb: 2_048, spill_mb: 20_480, threads: None }
+    }
+}
+
+impl Default for Query {
+    fn default() -> Self {
+        Query { timeout_seconds: 300.0, max_rows: 10_000_000 }
+    }
+}
+
+impl Config {
+    /// Reads the configuration that the command line names.
+    ///
+    /// # Errors
+    /// Says which setting of which file or variable is wrong, and what would be right.
+    pub fn load(cli: &Cli) -> Result<Config> {
+        let (mut table, origin) = match file(cli.config.as_deref())? {
+            Some(path) => (read(&path)?, path.display().to_string()),
+            None => (Table::new(), "the environment".to_owned()),
+        };
+        overlay(&mut table, |name| std::env::var(name).ok())?;
+        let mut config: Config = Value::Table(table)
+            .try_into()
+            .map_err(|error: toml::de::Error| hinted(format!("{origin}: {}", error.message()), HINT))?;
+        if let Some(data) = &cli.data {
+            config.data = Some(data.clone());
+        }
+        config.check(&origin)?;
+        Ok(config)
+    }
+
+    fn check(&self, origin: &str) -> Result<()> {
+        for (at, source) in self.sources.iter().enumerate() {
+            source.check().map_err(|error| hinted(format!("{origin}: source {:?}: {error}", source.name), HINT))?;
+            if self.sources[..at].iter().any(|other| other.name == source.name) {
+                return Err(hinted(format!("{origin}: two sources are named {:?}", source.name), "give each its own name"));
+            }
+        }
+        require_loopback(self.server.listen.ip())
+    }
+
+    /// The data directory: as configured, or the platform's.
+    pub fn data_dir(&self) -> Result<DataDir> {
+        if let Some(path) = &self.data {
+            return Ok(DataDir::new(path.clone()));
+        }
+        let dirs = directories::ProjectDirs::from("", "", "auditlake")
+            .ok_or_else(|| hinted("this user has no home directory to keep data in", "name a directory with --data"))?;
+        Ok(DataDir::new(dirs.data_dir().to_owned()))
+    }
+
+    /// How the engine is to be opened.
+    pub fn store_options(&self, data: &DataDir) -> Options {
+        Options {
+            memory_bytes: self.store.memory_mb << 20,
+            spill_bytes: self.store.spill_mb << 20,
+            threads: self.store.threads,
+            ..Options::in_dir(data.path())
+        }
+    }
+
+    /// The source of an import.
+    pub fn import_source(&self, name: &str) -> SourceInfo {
+        let ttl_days = self.sources.iter().find(|source| source.name == name).map(|source| source.retention_days);
+        SourceInfo {
+            id: name.to_owned(),
+            workspace: self.workspace.clone(),
+            ttl_days: ttl_days.unwrap_or(SourceInfo::DEFAULT_TTL_DAYS),
+        }
+    }
+
+    pub fn query_timeout(&self) -> Duration {
+        Duration::try_from_secs_f64(self.query.timeout_seconds).unwrap_or(Duration::MAX)
+    }
+}
+
+const HINT: &str = "docs/configuration.md lists every setting";
+
+/// Pages and API have no login yet, so nobody but this machine may reach them.
+pub fn require_loopback(address: IpAddr) -> Result<()> {
+    match address.is_loopback() {
+        true => Ok(()),
+        false => Err(hinted(
+            format!("server.listen: {address} can be reached from other machines, and the page has no login"),
+            "listen on 127.0.0.1 or ::1, and put a reverse proxy that asks for a login before it",
+        )),
+    }
+}
+
+/// The file to read: the one that is named, else `auditlake.toml` here or in the platform's configuration directory.
+fn file(named: Option<&Path>) -> Result<Option<PathBuf>> {
+    if let Some(path) = named {
+        return Ok(Some(path.to_owned()));
+    }
+    let here = PathBuf::from("auditlake.toml");
+    if here.is_file() {
+        return Ok(Some(here));
+    }
+    let platform = directories::ProjectDirs::from("", "", "auditlake").map(|dirs| dirs.config_dir().join("auditlake.toml"));
+    Ok(platform.filter(|path| path.is_file()))
+}
+
+fn read(path: &Path) -> Result<Table> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read the configuration {}", path.display()))?;
+    text.parse::<Table>().map_err(|error| hinted(format!("{}: {}", path.display(), error.to_string().trim()), HINT))
+}
+
+/// Lays the environment's settings over the file's.
+fn overlay(table: &mut Table, variable: impl Fn(&str) -> Option<String>) -> Result<()> {
+    for setting in SETTINGS.iter().filter(|setting| setting.section != "source") {
+        let name = setting.variable();
+        let Some(text) = variable(&name) else { continue };
+        let value = setting.kind.parse(&text).ok_or_else(|| {
+            hinted(format!("{name}: {text:?} is not {}", setting.kind.name()), format!("{}: {}", setting.path(), setting.about))
+        })?;
+        let place = match setting.section {
+            "" => &mut *table,
+            section => match table.entry(section).or_insert_with(|| Value::Table(Table::new())) {
+                Value::Table(inner) => inner,
+                _ => return Err(hinted(format!("`{section}` is not a section"), HINT)),
+            },
+        };
+        place.insert(setting.name.to_owned(), value);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_environment_counts_more() {
+        let mut table: Table = "workspace = 'a'\n[store]\nmemory_mb = 100\n".parse().unwrap();
+        overlay(&mut table, |name| match name {
+            "AUDITLAKE_STORE_MEMORY_MB" => Some("512".into()),
+            "AUDITLAKE_SERVER_LISTEN" => Some("127.0.0.1:9000".into()),
+            _ => None,
+        })
+        .unwrap();
+        let config: Config = Value::Table(table).try_into().unwrap();
+        assert_eq!((config.workspace.as_str(), config.store.memory_mb, config.server.listen.port()), ("a", 512, 9_000));
+        let mut table = Table::new();
+        let error = overlay(&mut table, |name| (name == "AUDITLAKE_STORE_THREADS").then(|| "many".into())).unwrap_err();
+        assert_eq!(error.to_string(), "AUDITLAKE_STORE_THREADS: \"many\" is not a whole number");
+    }
+
+    #[test]
+    fn unknown_settings_are_errors() {
+        let table: Table = "[store]\nmemroy = 1\n".parse().unwrap();
+        let error = Value::Table(table).try_into::<Config>().unwrap_err();
+        assert!(error.message().contains("unknown field `memroy`"), "{error}");
+    }
+
+    #[test]
+    fn every_setting_is_listed() {
+        let listed = |section: &str| -> Vec<&str> { SETTINGS.iter().filter(|s| s.section == section).map(|s| s.name).collect() };
+        let mut table = Table::new();
+        for setting in SETTINGS {
+            let place = match setting.section {
+                "" => &mut table,
+                "source" => continue,
+                section => table.entry(section).or_insert_with(|| Value::Table(Table::new())).as_table_mut().unwrap(),
+            };
+            place.insert(setting.name.to_owned(), setting.kind.parse(setting.example).unwrap());
+        }
+        Value::Table(table).try_into::<Config>().unwrap();
+        assert!(listed("source").contains(&"key_file"));
+        assert!(markdown().contains("AUDITLAKE_QUERY_MAX_ROWS"));
+    }
+
+    #[test]
+    fn only_loopback() {
+        assert!(require_loopback("127.0.0.1".parse().unwrap()).is_ok());
+        assert!(require_loopback("0.0.0.0".parse().unwrap()).unwrap_err().to_string().contains("no login"));
+    }
+}

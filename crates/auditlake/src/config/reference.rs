@@ -1,0 +1,146 @@
+//! The list of all settings, and the page that is made of it.
+
+use std::fmt::Write;
+
+use toml::Value;
+
+/// What a setting holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Text,
+    Whole,
+    Number,
+    List,
+}
+
+/// A setting.
+#[derive(Debug, Clone, Copy)]
+pub struct Setting {
+    /// Its table in the file; empty at the top, `source` for each `[[source]]`.
+    pub section: &'static str,
+    pub name: &'static str,
+    pub kind: Kind,
+    /// What holds if it is not set, in words.
+    pub default: &'static str,
+    pub example: &'static str,
+    pub about: &'static str,
+}
+
+const fn setting(
+    section: &'static str,
+    name: &'static str,
+    kind: Kind,
+    default: &'static str,
+    example: &'static str,
+    about: &'static str,
+) -> Setting {
+    Setting { section, name, kind, default, example, about }
+}
+
+/// Every setting.
+pub const SETTINGS: &[Setting] = &[
+    setting("", "data", Kind::Text, "the platform's data directory", "/var/lib/auditlake", "the data directory; `--data` counts more"),
+    setting("", "workspace", Kind::Text, "default", "security", "the deployment's workspace, column `workspaceID`"),
+    setting("server", "listen", Kind::Text, "127.0.0.1:8420", "127.0.0.1:8420", "where page and API answer; loopback only, as they have no login"),
+    setting("store", "memory_mb", Kind::Whole, "2048", "4096", "memory for the engine, in MiB"),
+    setting("store", "spill_mb", Kind::Whole, "20480", "51200", "disk for queries that need more than their memory, in MiB"),
+    setting("store", "threads", Kind::Whole, "the number of cores", "4", "threads for queries"),
+    setting("query", "timeout_seconds", Kind::Number, "300", "60", "time after which a query is cancelled, in seconds"),
+    setting("query", "max_rows", Kind::Whole, "10000000", "1000000", "rows after which a query ends with an error"),
+    setting("source", "name", Kind::Text, "required", "main", "the source's id, column `sourceID`; keep it, as records are known by it"),
+    setting("source", "base_url", Kind::Text, "https://api.anthropic.com", "https://api.anthropic.com", "the feed's address"),
+    setting("source", "key", Kind::Text, "none", "sk-ant-api01-…", "the access key itself; a file or a command is better"),
+    setting("source", "key_file", Kind::Text, "none", "/run/secrets/anthropic", "a file that holds the key; read again when it changes"),
+    setting("source", "key_command", Kind::Text, "none", "vault kv get -field=key secret/claude", "a shell command that prints the key"),
+    setting("source", "organization_ids", Kind::List, "all that the key may read", "[\"org_01…\"]", "only these organizations, by id or UUID"),
+    setting("source", "backfill_from", Kind::Text, "90d", "2025-01-01", "how far back the first run reads: a date, a time, or an age"),
+    setting("source", "interval_seconds", Kind::Whole, "60", "60", "how often new activities are asked for, at least 5"),
+    setting("source", "overlap_seconds", Kind::Whole, "300", "600", "how much of the time before is read again each time, for late arrivals"),
+    setting("source", "retention_days", Kind::Whole, "2190", "2190", "the retention, column `sourceTTL`"),
+    setting("source", "requests_per_minute", Kind::Whole, "600", "600", "the feed's budget for the whole company"),
+    setting("source", "leave_percent", Kind::Whole, "20", "20", "the share of that budget left to the company's other tools"),
+];
+
+impl Kind {
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Text => "a text",
+            Kind::Whole => "a whole number",
+            Kind::Number => "a number",
+            Kind::List => "a list of texts",
+        }
+    }
+
+    pub fn parse(self, text: &str) -> Option<Value> {
+        Some(match self {
+            Kind::Text => Value::String(text.to_owned()),
+            Kind::Whole => Value::Integer(text.trim().parse().ok()?),
+            Kind::Number => Value::Float(text.trim().parse().ok()?),
+            Kind::List => Value::Array(text.split(',').map(|item| Value::String(item.trim().to_owned())).collect()),
+        })
+    }
+}
+
+impl Setting {
+    /// The environment variable that sets it.
+    pub fn variable(&self) -> String {
+        match self.section {
+            "" => format!("AUDITLAKE_{}", self.name.to_uppercase()),
+            section => format!("AUDITLAKE_{}_{}", section.to_uppercase(), self.name.to_uppercase()),
+        }
+    }
+
+    /// Where it stands in the file.
+    pub fn path(&self) -> String {
+        match self.section {
+            "" => self.name.to_owned(),
+            section => format!("{section}.{}", self.name),
+        }
+    }
+}
+
+/// The reference page.
+pub fn markdown() -> String {
+    let mut page = String::from(HEAD);
+    for (section, about) in [
+        ("", "At the top of the file."),
+        ("server", "`[server]`"),
+        ("store", "`[store]`: the embedded engine."),
+        ("query", "`[query]`: what one query may take."),
+        ("source", "`[[source]]`: one for each feed, each with a key of its own."),
+    ] {
+        let _ = writeln!(page, "\n## {}\n\n{about}\n", if section.is_empty() { "General" } else { section });
+        page.push_str("| Setting | Variable | Default | Meaning |\n| --- | --- | --- | --- |\n");
+        for setting in SETTINGS.iter().filter(|setting| setting.section == section) {
+            let _ = writeln!(page, "| `{}` | `{}` | {} | {} |", setting.name, setting.variable(), setting.default, setting.about);
+        }
+    }
+    page.push_str(TAIL);
+    page
+}
+
+const HEAD: &str = "# Configuration
+
+<!-- Generated by `auditlake docs configuration`: change crates/auditlake/src/config/reference.rs, not this page. -->
+
+`auditlake` reads `auditlake.toml` in the working directory, else in the platform's configuration directory
+(`~/.config/auditlake` on Linux), or the file that `--config` names. Environment variables count more than the file, the
+command line more than both. Unknown settings are errors.
+
+Without any configuration, one source named `anthropic` is collected if `ANTHROPIC_COMPLIANCE_ACCESS_KEY` or
+`ANTHROPIC_ADMIN_KEY` holds a key; `ANTHROPIC_BASE_URL` is the feed's address then, and the variables `AUDITLAKE_SOURCE_…` below
+set that source up. With `[[source]]` tables in the file, those variables fill in what a table leaves out.
+";
+
+const TAIL: &str = "
+## Example
+
+```toml
+workspace = \"security\"
+
+[[source]]
+name = \"main\"
+key_file = \"/run/secrets/anthropic\"
+backfill_from = \"2y\"
+```
+";

@@ -1,0 +1,132 @@
+//! A source's configuration, and where its key comes from.
+
+use std::{path::PathBuf, time::Duration};
+
+use anyhow::{Context, Result, anyhow};
+use auditlake_store::{SourceInfo, filter::parse_time};
+use feed::KeyKind;
+use jiff::Timestamp;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+
+use crate::hinted;
+
+/// A feed to collect.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SourceConfig {
+    pub name: String,
+    pub base_url: Option<String>,
+    #[serde(deserialize_with = "secret")]
+    pub key: Option<SecretString>,
+    pub key_file: Option<PathBuf>,
+    pub key_command: Option<String>,
+    pub organization_ids: Vec<String>,
+    pub backfill_from: String,
+    pub interval_seconds: f64,
+    pub overlap_seconds: u64,
+    pub retention_days: u32,
+    pub requests_per_minute: u32,
+    pub leave_percent: u32,
+}
+
+fn secret<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<SecretString>, D::Error> {
+    Ok(Some(String::deserialize(deserializer)?.into()))
+}
+
+impl Default for SourceConfig {
+    fn default() -> Self {
+        SourceConfig {
+            name: String::new(),
+            base_url: None,
+            key: None,
+            key_file: None,
+            key_command: None,
+            organization_ids: Vec::new(),
+            backfill_from: "90d".to_owned(),
+            interval_seconds: 60.0,
+            overlap_seconds: 300,
+            retention_days: SourceInfo::DEFAULT_TTL_DAYS,
+            requests_per_minute: 600,
+            leave_percent: 20,
+        }
+    }
+}
+
+impl SourceConfig {
+    /// The source of a deployment without a configuration file, if the environment holds a key.
+    pub fn from_environment() -> Option<SourceConfig> {
+        let named = |name: &str| std::env::var(name).ok().filter(|text| !text.trim().is_empty());
+        let key = named("ANTHROPIC_COMPLIANCE_ACCESS_KEY").or_else(|| named("ANTHROPIC_ADMIN_KEY"))?;
+        Some(SourceConfig {
+            name: "anthropic".to_owned(),
+            key: Some(key.trim().to_owned().into()),
+            base_url: named("ANTHROPIC_BASE_URL"),
+            ..SourceConfig::default()
+        })
+    }
+
+    /// What is wrong with it, if anything.
+    pub fn check(&self) -> Result<()> {
+        let is_plain = |sign: char| sign.is_ascii_alphanumeric() || matches!(sign, '-' | '_' | '.');
+        if self.name.is_empty() || self.name.len() > 64 || !self.name.chars().all(is_plain) {
+            return Err(anyhow!("`name` must be 1 to 64 letters, digits, `-`, `_` or `.`"));
+        }
+        if self.interval_seconds < 5.0 {
+            return Err(anyhow!("`interval_seconds` must be at least 5"));
+        }
+        if self.leave_percent > 95 {
+            return Err(anyhow!("`leave_percent` must be at most 95"));
+        }
+        self.backfill_start()?;
+        Ok(())
+    }
+
+    /// The moment from which the first run reads.
+    pub fn backfill_start(&self) -> Result<Timestamp> {
+        parse_time(&self.backfill_from, Timestamp::now())
+            .ok_or_else(|| anyhow!("`backfill_from`: {:?} is no date, time or age such as 90d or 6y", self.backfill_from))
+    }
+
+    pub fn interval(&self) -> Duration {
+        Duration::try_from_secs_f64(self.interval_seconds).unwrap_or(Duration::from_secs(60))
+    }
+
+    /// The key, from wherever it is configured.
+    ///
+    /// # Errors
+    /// Says where it was looked for; never what it is.
+    pub async fn read_key(&self) -> Result<SecretString> {
+        let key = if let Some(key) = &self.key {
+            key.expose_secret().trim().to_owned()
+        } else if let Some(path) = &self.key_file {
+            let text = tokio::fs::read_to_string(path).await;
+            text.with_context(|| format!("source {}: cannot read the key from {}", self.name, path.display()))?.trim().to_owned()
+        } else if let Some(command) = &self.key_command {
+            self.ask(command).await?
+        } else {
+            return Err(hinted(
+                format!("source {} has no key", self.name),
+                "set key_file, key_command or key, or ANTHROPIC_COMPLIANCE_ACCESS_KEY in the environment",
+            ));
+        };
+        match KeyKind::of(&key) {
+            KeyKind::ClaudeApi => Err(hinted(
+                format!("source {}: this is a Claude API key (sk-ant-api03-…), which cannot read the Activity Feed", self.name),
+                "make a Compliance Access Key (sk-ant-api01-…) with the scope read:compliance_activities, in the organization's settings under Data and privacy",
+            )),
+            _ if key.is_empty() => Err(anyhow!("source {}: the key is empty", self.name)),
+            _ => Ok(key.into()),
+        }
+    }
+
+    async fn ask(&self, command: &str) -> Result<String> {
+        let output = tokio::process::Command::new("sh").arg("-c").arg(command).output().await;
+        let output = output.with_context(|| format!("source {}: cannot run key_command", self.name))?;
+        if !output.status.success() {
+            return Err(anyhow!("source {}: key_command ended with {}", self.name, output.status));
+        }
+        let text = String::from_utf8(output.stdout).map_err(|_| anyhow!("source {}: key_command printed no text", self.name))?;
+        Ok(text.trim().to_owned())
+    }
+}

@@ -1,0 +1,103 @@
+//! Where a command finds the data: with the service that runs, or in the data directory itself.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result};
+use auditlake_store::{LedgerQuery, LedgerRow, Reader, Rows, Select, Sql, SqlQuery};
+use store_duckdb::DuckStore;
+
+use crate::{
+    config::Config,
+    datadir::{DataDir, Owner},
+    hinted,
+    remote::Remote,
+};
+
+/// The data, wherever it is.
+pub enum Lake {
+    /// Opened by this process.
+    Here(Here),
+    /// Held by a service.
+    There(Remote),
+}
+
+/// An open store with the ownership of its directory.
+pub struct Here {
+    pub store: DuckStore,
+    _owner: Arc<Owner>,
+}
+
+/// Another command's short use of the directory is waited for so long.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+impl Lake {
+    /// Finds the data for a command that reads.
+    pub async fn find(config: &Config, command: &str) -> Result<Lake> {
+        let data = config.data_dir()?;
+        if !data.has_store() && data.service().is_none() {
+            return Err(no_data(&data));
+        }
+        Self::open(config, command).await
+    }
+
+    /// Finds the data, or makes an empty store.
+    pub async fn open(config: &Config, command: &str) -> Result<Lake> {
+        let data = config.data_dir()?;
+        let started = Instant::now();
+        loop {
+            let holder = match data.own(command)? {
+                Ok(owner) => return Ok(Lake::Here(Here::open(config, &data, owner)?)),
+                Err(holder) => holder,
+            };
+            if let Some(service) = data.service() {
+                let remote = Remote::new(&service)?;
+                if remote.answers().await {
+                    return Ok(Lake::There(remote));
+                }
+            }
+            if started.elapsed() > PATIENCE {
+                return Err(data.in_use(holder.as_ref()));
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    pub async fn sql(&self, query: SqlQuery) -> Result<Rows> {
+        match self {
+            Lake::Here(here) => Ok(here.store.sql(query).await?),
+            Lake::There(remote) => remote.sql(&query).await,
+        }
+    }
+
+    pub async fn select(&self, select: &Select) -> Result<Rows> {
+        match self {
+            Lake::Here(here) => Ok(here.store.select(select).await?),
+            Lake::There(remote) => remote.select(select).await,
+        }
+    }
+
+    pub async fn ledger(&self, query: &LedgerQuery) -> Result<Vec<LedgerRow>> {
+        match self {
+            Lake::Here(here) => Ok(here.store.ledger(query).await?),
+            Lake::There(remote) => remote.ledger(query).await,
+        }
+    }
+}
+
+impl Here {
+    pub fn open(config: &Config, data: &DataDir, owner: Owner) -> Result<Here> {
+        let store = DuckStore::open(config.store_options(data))
+            .with_context(|| format!("cannot open the store in {}", data.path().display()))?;
+        Ok(Here { store, _owner: Arc::new(owner) })
+    }
+}
+
+fn no_data(data: &DataDir) -> anyhow::Error {
+    hinted(
+        format!("there is no data in {}", data.path().display()),
+        "collect some with `auditlake run`, `auditlake import FILE` or `auditlake demo`, or name another directory with --data",
+    )
+}

@@ -1,0 +1,150 @@
+//! The service: store, page, API and the sources that are collected, in one process until it is asked to end.
+//!
+//! What happens here, in order: the port is taken, the store opened, the address announced to other commands; then the
+//! page answers and the sources are collected. On the way back the sources stop first (each finishes its commit), then the
+//! page, then the store.
+
+mod import;
+mod progress;
+mod upstream;
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use anyhow::{Context, Result};
+use collect::{Budget, Collector, SourceOptions, SourceState, Stopper};
+use futures::future::join_all;
+use secrecy::{ExposeSecret, SecretString};
+use store_duckdb::DuckStore;
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+use web::{SimulatedBanner, Site};
+
+use crate::{
+    config::{Config, SourceConfig},
+    datadir::{DataDir, Owner, Service},
+    hinted,
+    lake::Here,
+    stop,
+};
+
+pub use import::Summary;
+pub use upstream::Rotating;
+
+/// A source that is ready to be collected.
+pub struct Prepared {
+    pub options: SourceOptions,
+    pub upstream: Arc<dyn collect::Upstream>,
+    pub budget: Arc<Budget>,
+}
+
+/// A service that answers.
+pub struct Running {
+    pub address: SocketAddr,
+    pub store: DuckStore,
+    here: Here,
+    data: DataDir,
+    closing: watch::Sender<bool>,
+    server: JoinHandle<std::io::Result<()>>,
+    sources: Vec<(watch::Receiver<SourceState>, JoinHandle<collect::Result<()>>)>,
+    stoppers: Vec<Stopper>,
+}
+
+/// Connections that do not end by themselves are cut after so long.
+const GRACE: Duration = Duration::from_secs(5);
+
+impl Running {
+    /// Opens the store and begins to answer.
+    pub async fn start(
+        config: &Config,
+        data: &DataDir,
+        owner: Owner,
+        listen: SocketAddr,
+        simulated: Option<SimulatedBanner>,
+    ) -> Result<Running> {
+        let listener = bind(listen).await?;
+        let address = listener.local_addr()?;
+        let here = Here::open(config, data, owner)?;
+        let store = here.store.clone();
+        let token: SecretString = uuid::Uuid::new_v4().simple().to_string().into();
+        let (closing, closed) = watch::channel(false);
+        let mut site = Site::new(Arc::new(store.clone()), token.clone());
+        site.simulated = simulated;
+        site.closing = closed.clone();
+        let intake = web::guard::check_token(import::routes(config, data, &store), &token);
+        let router = web::router(site).merge(web::guard::protect(intake, &[]));
+        let server = tokio::spawn(async move {
+            let mut closed = closed;
+            let asked = async move {
+                let _ = closed.wait_for(|closing| *closing).await;
+            };
+            axum::serve(listener, router).with_graceful_shutdown(asked).await
+        });
+        let url = format!("http://{address}");
+        data.announce(&Service { url, token: token.expose_secret().to_owned().into(), pid: std::process::id() })?;
+        Ok(Running { address, store, here, data: data.clone(), closing, server, sources: Vec::new(), stoppers: Vec::new() })
+    }
+
+    /// Begins to collect a source.
+    pub fn collect(&mut self, source: Prepared) {
+        let collector = Collector::new(source.options, source.upstream, source.budget, Arc::new(self.store.clone()));
+        let state = collector.state();
+        let (stopper, stop) = collect::stop();
+        let work = tokio::spawn(async move { collector.run(stop).await });
+        self.sources.push((state, work));
+        self.stoppers.push(stopper);
+    }
+
+    /// Works until asked to end, showing how far the past is read.
+    pub async fn until_asked(self) -> Result<()> {
+        let states = self.sources.iter().map(|(state, _)| state.clone()).collect();
+        let shown = tokio::spawn(progress::show(states));
+        stop::asked().await;
+        shown.abort();
+        tracing::info!("ending");
+        self.end().await
+    }
+
+    /// Ends: sources, then page, then store.
+    async fn end(self) -> Result<()> {
+        for stopper in &self.stoppers {
+            stopper.stop();
+        }
+        join_all(self.sources.into_iter().map(|(_, work)| tokio::time::timeout(GRACE, work))).await;
+        self.data.retract();
+        self.closing.send_replace(true);
+        let abort = self.server.abort_handle();
+        if tokio::time::timeout(GRACE, self.server).await.is_err() {
+            abort.abort();
+        }
+        self.store.checkpoint().await.context("cannot tidy the store up")?;
+        drop(self.here);
+        Ok(())
+    }
+}
+
+async fn bind(listen: SocketAddr) -> Result<TcpListener> {
+    TcpListener::bind(listen).await.map_err(|error| match error.kind() {
+        std::io::ErrorKind::AddrInUse => {
+            hinted(format!("{listen} is taken by another program"), "choose another port with --port; 0 takes any free one")
+        }
+        _ => anyhow::Error::new(error).context(format!("cannot listen on {listen}")),
+    })
+}
+
+/// A configured source, ready to be collected.
+pub async fn prepare(config: &Config, data: &DataDir, source: &SourceConfig) -> Result<Prepared> {
+    let mut options = SourceOptions::new(
+        auditlake_store::SourceInfo {
+            id: source.name.clone(),
+            workspace: config.workspace.clone(),
+            ttl_days: source.retention_days,
+        },
+        data.path(),
+    );
+    options.organization_ids = source.organization_ids.clone();
+    options.interval = source.interval();
+    options.overlap = jiff::SignedDuration::from_secs(i64::try_from(source.overlap_seconds).unwrap_or(i64::MAX));
+    options.backfill_from = Some(source.backfill_start()?);
+    let budget = Budget::new(source.requests_per_minute.into(), f64::from(source.leave_percent) / 100.0);
+    let upstream = Rotating::new(source.clone()).await?;
+    Ok(Prepared { options, upstream: Arc::new(upstream), budget: Arc::new(budget) })
+}

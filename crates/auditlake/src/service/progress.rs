@@ -1,0 +1,54 @@
+//! How far the past is read: a bar on a terminal, a line at the end elsewhere.
+
+use std::{
+    io::IsTerminal,
+    time::{Duration, Instant},
+};
+
+use collect::{Phase, SourceState};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use tokio::sync::watch;
+
+/// Shows all sources until the past of each is read.
+pub async fn show(states: Vec<watch::Receiver<SourceState>>) {
+    let bars = MultiProgress::new();
+    futures::future::join_all(states.into_iter().map(|state| follow(state, bars.clone()))).await;
+}
+
+async fn follow(mut state: watch::Receiver<SourceState>, bars: MultiProgress) {
+    let started = Instant::now();
+    let is_terminal = std::io::stderr().is_terminal();
+    let bar = bars.add(if is_terminal { ProgressBar::new(1_000) } else { ProgressBar::hidden() });
+    bar.set_style(style());
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar.set_prefix(state.borrow().source.clone());
+    let mut told = None;
+    loop {
+        let now = state.borrow_and_update().clone();
+        if let Some(trouble) = &now.trouble
+            && told.as_ref() != Some(&trouble.kind)
+        {
+            bar.suspend(|| eprintln!("{}: {}\nhint: {}", now.source, trouble.message, trouble.hint));
+            told = Some(trouble.kind.clone());
+        }
+        if let Some(backfill) = now.backfill {
+            bar.set_position((backfill.share() * 1_000.0) as u64);
+            let rate = now.new as f64 / started.elapsed().as_secs_f64().max(0.001);
+            bar.set_message(format!("{} activities, {rate:.0}/s", now.new));
+        }
+        if now.phase == Phase::Following && now.backfill.is_some_and(|backfill| backfill.is_done()) {
+            bar.finish_and_clear();
+            let seconds = started.elapsed().as_secs_f64();
+            eprintln!("{}: the past is here: {} activities in {seconds:.1} s; following the feed", now.source, now.new);
+            return;
+        }
+        if state.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+fn style() -> ProgressStyle {
+    let style = ProgressStyle::with_template("{prefix} {bar:30} {percent:>3}%  {msg}  {eta} left");
+    style.unwrap_or_else(|_| ProgressStyle::default_bar())
+}

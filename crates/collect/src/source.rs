@@ -1,0 +1,228 @@
+//! One source: first contact, then the past and the present side by side, until told to stop.
+//!
+//! Everything that must survive is in the store's checkpoints `tail` and `backfill`; they are written in the transactions
+//! that store the rows. When the store fails, what is in memory is forgotten and read again from there.
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use auditlake_store::{SourceInfo, Writer};
+use feed::{Query, client::RetryPolicy};
+use futures::future::BoxFuture;
+use jiff::{SignedDuration, Timestamp};
+use serde::de::DeserializeOwned;
+use tokio::sync::watch;
+
+use crate::{
+    Budget, CollectError, Priority, RejectFile, Result, SourceState, Stop, Upstream,
+    backfill::{Backfill, Saved},
+    desk::{Desk, Failure, Memory},
+    state::{Board, Phase, trouble_here},
+    tail::{Tail, TailPoint, moved},
+};
+
+/// How to collect from a source.
+#[derive(Debug, Clone)]
+pub struct SourceOptions {
+    /// Where the rows come from.
+    pub info: SourceInfo,
+    /// The directory below which rejects are kept.
+    pub dir: PathBuf,
+    /// Only these organizations, and activities of none; all if empty.
+    pub organization_ids: Vec<String>,
+    /// How often the feed is asked for what is new.
+    pub interval: Duration,
+    /// How far each reading reaches back behind the last one.
+    pub overlap: SignedDuration,
+    /// How far back the first run reads; 90 days if `None`.
+    pub backfill_from: Option<Timestamp>,
+    /// Windows of the past that are read at a time.
+    pub parallel: usize,
+    /// Activities a page.
+    pub page_limit: u32,
+    /// How often a feed that refuses is asked all the same.
+    pub refused_wait: Duration,
+    /// How patiently a request is repeated.
+    pub retry: RetryPolicy,
+}
+
+impl SourceOptions {
+    /// How far back the first run reads unless told otherwise.
+    pub const DEFAULT_BACKFILL: SignedDuration = SignedDuration::from_hours(90 * 24);
+
+    /// The usual way.
+    pub fn new(info: SourceInfo, dir: impl Into<PathBuf>) -> Self {
+        SourceOptions {
+            info,
+            dir: dir.into(),
+            organization_ids: Vec::new(),
+            interval: Duration::from_secs(60),
+            overlap: SignedDuration::from_mins(5),
+            backfill_from: None,
+            parallel: 8,
+            page_limit: feed::MAX_LIMIT,
+            refused_wait: Duration::from_secs(300),
+            retry: RetryPolicy::default(),
+        }
+    }
+}
+
+/// Collects from one source.
+pub struct Collector {
+    desk: Arc<Desk>,
+    options: Arc<SourceOptions>,
+}
+
+/// After the store has failed, it is tried again after so long, then ever more slowly.
+const FIRST_STORE_WAIT: Duration = Duration::from_secs(2);
+const LONGEST_STORE_WAIT: Duration = Duration::from_secs(60);
+
+impl Collector {
+    /// A collector that has not begun.
+    pub fn new(
+        options: SourceOptions,
+        upstream: Arc<dyn Upstream>,
+        budget: Arc<Budget>,
+        writer: Arc<dyn Writer>,
+    ) -> Self {
+        let desk = Desk {
+            info: options.info.clone(),
+            upstream,
+            budget,
+            writer,
+            rejects: RejectFile::new(&options.dir, &options.info.id),
+            board: Board::new(&options.info.id),
+            retry: options.retry.clone(),
+            memory: Mutex::new(Memory::default()),
+        };
+        Collector { desk: Arc::new(desk), options: Arc::new(options) }
+    }
+
+    /// What it is doing, now and from now on.
+    pub fn state(&self) -> watch::Receiver<SourceState> {
+        self.desk.board.subscribe()
+    }
+
+    /// Collects until told to stop; the commit in progress is finished then. Trouble of any kind is shown in the state and
+    /// outlived. Dropping the future is safe too: whatever was not committed is collected again.
+    ///
+    /// # Errors
+    /// [`CollectError::Checkpoint`] only: a newer program has written what cannot be understood.
+    pub async fn run(&self, stop: Stop) -> Result<()> {
+        let work = || -> BoxFuture<'_, Result<()>> {
+            Box::pin(async {
+                let (point, saved) = match self.begin(&stop).await? {
+                    Some(begun) => begun,
+                    None => return Ok(()),
+                };
+                let mut tail = self.tail(point);
+                let mut backfill = Backfill::new(self.desk.clone(), self.options.clone(), saved);
+                tokio::try_join!(tail.run(&stop), backfill.run(&stop))?;
+                Ok(())
+            })
+        };
+        self.outlive(&stop, &work).await
+    }
+
+    /// Reads a span of the past, in addition to what is planned already, until all of it is read or told to stop. Not while
+    /// [`Collector::run`] runs for the same source.
+    ///
+    /// # Errors
+    /// As [`Collector::run`].
+    pub async fn backfill(&self, from: Timestamp, to: Timestamp, stop: Stop) -> Result<()> {
+        let mut saved = Saved::load(&self.desk).await?.unwrap_or_else(|| Saved::new(from, to));
+        saved.add(from, to);
+        self.desk.commit(Vec::new(), vec![saved.checkpoint()]).await?;
+        let work = || -> BoxFuture<'_, Result<()>> {
+            Box::pin(async {
+                let saved = Saved::load(&self.desk).await?.unwrap_or_else(|| Saved::new(from, to));
+                Backfill::new(self.desk.clone(), self.options.clone(), saved).run(&stop).await
+            })
+        };
+        self.outlive(&stop, &work).await
+    }
+
+    /// Does `work` until it ends well or a stop is given. What was in memory is forgotten when the store fails.
+    async fn outlive<'w>(&self, stop: &Stop, work: &(dyn Fn() -> BoxFuture<'w, Result<()>> + Sync)) -> Result<()> {
+        let mut wait = FIRST_STORE_WAIT;
+        loop {
+            let seen = self.desk.board.subscribe().borrow().new;
+            match work().await {
+                Ok(()) => break,
+                Err(error @ CollectError::Checkpoint { .. }) => {
+                    self.desk.board.trouble(trouble_here(&error));
+                    return Err(error);
+                }
+                Err(error) => self.desk.board.trouble(trouble_here(&error)),
+            }
+            let has_stored = self.desk.board.subscribe().borrow().new > seen;
+            wait = if has_stored { FIRST_STORE_WAIT } else { (wait * 2).min(LONGEST_STORE_WAIT) };
+            if !stop.sleep(wait).await {
+                break;
+            }
+        }
+        if stop.is_given() {
+            self.desk.board.update(|state| state.phase = Phase::Stopped);
+        }
+        Ok(())
+    }
+
+    fn tail(&self, point: TailPoint) -> Tail {
+        let limit = self.options.page_limit.clamp(1, feed::MAX_LIMIT);
+        Tail { desk: self.desk.clone(), options: self.options.clone(), point, limit }
+    }
+
+    /// The checkpoints as last committed, or those of the first contact. `None` if told to stop before that.
+    async fn begin(&self, stop: &Stop) -> Result<Option<(TailPoint, Saved)>> {
+        let (point, saved) = (TailPoint::load(&self.desk).await?, Saved::load(&self.desk).await?);
+        if let (Some(point), Some(mut saved)) = (point, saved) {
+            // Somebody wants more of the past than at the first contact.
+            if let Some(from) = self.options.backfill_from {
+                saved.add(from, saved.from);
+            }
+            return Ok(Some((point, saved)));
+        }
+        self.first_contact(stop).await
+    }
+
+    /// Asks for the newest activity: what is older is the past, what is newer the present.
+    async fn first_contact(&self, stop: &Stop) -> Result<Option<(TailPoint, Saved)>> {
+        let query = Query { limit: 1, organization_ids: self.options.organization_ids.clone(), ..Query::default() };
+        let haul = loop {
+            let wait = match self.desk.ask(&query, Priority::Tail, stop).await {
+                Ok(haul) => break haul,
+                Err(Failure::Stopped) => return Ok(None),
+                Err(Failure::Refused) => self.options.refused_wait,
+                Err(_) => self.options.interval,
+            };
+            self.desk.commit_errors().await?;
+            if !stop.sleep(wait).await {
+                return Ok(None);
+            }
+        };
+        let now = haul.date.unwrap_or_else(Timestamp::now);
+        let newest = match haul.times {
+            Some(_) => moved(Timestamp::MIN, haul.times, haul.date),
+            None => now,
+        };
+        let from = self.options.backfill_from;
+        let from = from.unwrap_or_else(|| now.checked_sub(SourceOptions::DEFAULT_BACKFILL).unwrap_or(Timestamp::MIN));
+        let (point, saved) = (TailPoint { watermark: newest }, Saved::new(from, newest));
+        self.desk.commit(vec![haul], vec![point.checkpoint(), saved.checkpoint()]).await?;
+        Ok(Some((point, saved)))
+    }
+}
+
+/// A checkpoint, if there is one.
+pub(crate) async fn read_checkpoint<T: DeserializeOwned>(desk: &Desk, name: &'static str) -> Result<Option<T>> {
+    let mut all = desk.writer.checkpoints(&desk.info.id).await?;
+    let Some(value) = all.remove(name) else { return Ok(None) };
+    serde_json::from_value(value).map(Some).map_err(|error| CollectError::Checkpoint {
+        source_id: desk.info.id.clone(),
+        name,
+        message: error.to_string(),
+    })
+}
