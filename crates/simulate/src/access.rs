@@ -6,31 +6,13 @@ use std::{
 };
 
 use bytes::Bytes;
+use feed::server::Access;
 
 use crate::{
     calendar::{self, Micros, SECOND},
     hash::{below, mix, named},
     ids::Id,
 };
-
-/// A request that was answered.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Access {
-    /// What the response's `request-id` header said.
-    pub request_id: String,
-    /// The HTTP method: `GET`, `POST`, `PUT` or `DELETE`.
-    pub method: String,
-    /// The whole address that was asked for.
-    pub url: String,
-    /// The status of the response.
-    pub status: u16,
-    /// The id of the key, `apikey_01…`; the simulation's own ([`crate::Simulation::key_id`]) if `None`.
-    pub api_key_id: Option<String>,
-    /// Where the request came from.
-    pub ip_address: String,
-    /// What asked.
-    pub user_agent: String,
-}
 
 /// The most accesses that are kept; when more come, the oldest leave the feed.
 pub const MAX_ACCESSES: usize = 100_000;
@@ -81,12 +63,13 @@ fn write(access: &Access, key_id: &str, at: Micros, id: Id) -> Vec<u8> {
     calendar::write(at, &mut out);
     let rest = format!(
         r#"","organization_id":null,"organization_uuid":null,"actor":{{"type":"api_actor","api_key_id":{},"ip_address":{},"user_agent":{}}},"type":"compliance_api_accessed","request_id":{},"request_method":{},"url":{},"status_code":{},"request_body":null}}"#,
-        quote(access.api_key_id.as_deref().unwrap_or(key_id)),
-        quote(&access.ip_address),
-        quote(&access.user_agent),
+        quote(key_id),
+        quote(&access.ip.map_or_else(|| "0.0.0.0".to_owned(), |ip| ip.to_string())),
+        quote(access.user_agent.as_deref().unwrap_or_default()),
         quote(&access.request_id),
-        quote(&access.method),
-        quote(&access.url),
+        // The feed knows these methods only.
+        quote(if ["DELETE", "POST", "PUT"].contains(&access.method.as_str()) { &access.method } else { "GET" }),
+        quote(&format!("https://api.anthropic.com{}", access.url)),
         access.status,
     );
     out.extend_from_slice(rest.as_bytes());

@@ -37,6 +37,11 @@ impl Clock {
         timestamp(self.micros())
     }
 
+    /// How its time passes.
+    pub fn pace(&self) -> Pace {
+        self.pace
+    }
+
     /// Whether it stands still.
     pub fn is_frozen(&self) -> bool {
         self.pace == Pace::Frozen

@@ -79,6 +79,9 @@ static LAST: &str = include_str!("../data/last-names.txt");
 static NAMES: std::sync::LazyLock<(Vec<&str>, Vec<&str>)> =
     std::sync::LazyLock::new(|| (FIRST.split_whitespace().collect(), LAST.split_whitespace().collect()));
 
+/// From this number on, people do not belong to the company: attackers' accounts, under a foreign domain.
+pub(crate) const OUTSIDERS: u32 = 3_000_000_000;
+
 impl Organization {
     pub(crate) fn new(seed: u64, people: u32) -> Organization {
         Organization { seed, people, admins: (people / 60).clamp(2, 40).min(people.saturating_sub(1)) }
@@ -161,6 +164,7 @@ impl Organization {
         let (first, last) = &*NAMES;
         // Every pair once before the first repetition: the two counts share no factor.
         let shift = below(mix(self.seed, 3), (first.len() * last.len()) as u64) as usize;
+        let number = if number >= OUTSIDERS { number - OUTSIDERS } else { number };
         let at = number as usize + shift;
         let (round, at) = (at / (first.len() * last.len()), at % (first.len() * last.len()));
         (first[at % first.len()], last[at % last.len()], round as u32)
@@ -176,7 +180,11 @@ impl Organization {
         }
         // One in twelve works for a partner.
         let partner = number > 8 && number < self.people && permille(mix(self.seed ^ 0x9a, u64::from(number)), 80);
-        out.extend_from_slice(if partner { b"@example.org" } else { b"@example.com" });
+        out.extend_from_slice(match (number >= OUTSIDERS, partner) {
+            (true, _) => b"@example.net",
+            (false, true) => b"@example.org",
+            (false, false) => b"@example.com",
+        });
     }
 
     pub(crate) fn write_name(&self, number: u32, out: &mut Vec<u8>) {

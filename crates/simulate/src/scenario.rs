@@ -9,9 +9,9 @@ use crate::{
     calendar::{DAY, MINUTE, Micros, SECOND, day_of, is_weekend},
     event::Event,
     hash::{below, mix, named},
-    people::Organization,
+    people::{OUTSIDERS, Organization},
     schedule::telling,
-    script::{Story, book},
+    script::{Story, TypeSet, book, kind_of},
     telling::{Span, Telling},
 };
 
@@ -43,9 +43,35 @@ pub fn scenarios() -> &'static [ScenarioInfo] {
 /// A scenario that happens.
 pub(crate) struct Placed {
     telling: Telling<'static>,
+    /// While the scenario keeps the log switched off, nothing else is logged.
+    silence: Option<(Micros, Micros)>,
 }
 
 impl Placed {
+    fn new(telling: Telling<'static>, organization: &Organization) -> Placed {
+        let mut events = Vec::new();
+        let span = Span { from: Micros::MIN, to: Micros::MAX, types: TypeSet::ALL };
+        if telling.story.name == "logging-tampered" {
+            telling.tell(organization, &span, &mut events);
+        }
+        let switches = kind_of("org_compliance_api_settings_updated");
+        let mut switched = events
+            .iter()
+            .filter(|event| Some(book().steps[usize::from(event.step)].kind) == switches)
+            .map(|event| event.at);
+        Placed { silence: switched.next().zip(switched.next()), telling }
+    }
+
+    /// Whether it silences the log at all.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.silence.is_some()
+    }
+
+    /// Whether nothing is logged at a moment.
+    pub(crate) fn silences(&self, at: Micros) -> bool {
+        self.silence.is_some_and(|(off, on)| off < at && at < on)
+    }
+
     /// Appends its events.
     pub(crate) fn tell(&self, organization: &Organization, span: &Span, out: &mut Vec<Event>) {
         self.telling.tell(organization, span, out);
@@ -72,18 +98,18 @@ pub(crate) fn place(
         day -= 1;
     }
     let label = number as u8 + 1;
-    let mut past = Telling { label, ..telling(organization, story, root, day, 90_000 + u32::from(label)) };
+    let mut past = Telling { label, ..telling(organization, story, root, day, OUTSIDERS + u32::from(label)) };
     if past.begins < start + DAY / 2 || past.begins > latest {
         // A past too short for a choice.
         past.begins = latest.max(start);
     }
-    let mut placed = vec![Placed { telling: past }];
+    let mut placed = vec![Placed::new(past, organization)];
     if soon {
         let root = mix(root, 2);
-        let telling = telling(organization, story, root, day_of(now), 91_000 + u32::from(label));
+        let telling = telling(organization, story, root, day_of(now), OUTSIDERS + 100 + u32::from(label));
         // One scenario after another, some minutes apart.
         let begins = now + (60 + 120 * Micros::from(label)) * SECOND;
-        placed.push(Placed { telling: Telling { label, begins, ..telling } });
+        placed.push(Placed::new(Telling { label, begins, ..telling }, organization));
     }
     Some(placed)
 }

@@ -1,21 +1,26 @@
 //! The simulation as its users hold it: configured once, then shared by everybody who reads.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use jiff::Timestamp;
 
 use crate::{
-    access::{Access, Recorder},
+    access::Recorder,
     calendar::{DAY, Micros, day_of, timestamp},
     clock::{Clock, Pace},
     event::Event,
-    faults::{Fault, FaultKind, Faults, Transport},
-    hash::{below, happens, mix},
+    faults::{Fault, FaultKind, Faults, memory::Memory},
+    hash::{below, happens, mix, named},
     ids::Id,
     people::Organization,
     render::Renderer,
     scenario,
-    source::Memory,
     stream::Stream,
 };
 
@@ -91,7 +96,9 @@ pub struct Simulation {
     pub(crate) memory: Memory,
     pub(crate) late: Option<(f64, Duration)>,
     pub(crate) duplicate: f64,
-    key: String,
+    /// The number of requests that were planned for.
+    pub(crate) requests: AtomicU64,
+    key: RwLock<String>,
     key_id: String,
 }
 
@@ -133,7 +140,8 @@ impl Simulation {
             stream: Stream::new(organization, start, placed, unknown),
             clock: Clock::new(anchor, config.pace),
             recorder: Recorder::default(),
-            key: format!("sk-ant-api01-sim-{}", Id::of(config.seed, 0x4e4).text("")),
+            requests: AtomicU64::new(0),
+            key: RwLock::new(format!("sk-ant-api01-sim-{}", Id::of(config.seed, 0x4e4).text(""))),
             key_id,
             renderer,
             faults,
@@ -148,8 +156,8 @@ impl Simulation {
     }
 
     /// The access key that the feed's server should demand.
-    pub fn key(&self) -> &str {
-        &self.key
+    pub fn key(&self) -> String {
+        self.key.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The id under which that key appears in the feed, `apikey_01…`.
@@ -167,17 +175,12 @@ impl Simulation {
         timestamp(self.stream.start)
     }
 
-    /// What the response to the request with this number, counted from 1, meets on its way.
-    pub fn transport(&self, request: u64) -> Transport {
-        self.faults.transport(request)
-    }
-
-    /// Lets a request to the feed leave its activity, which appears within a second. Nothing happens while time stands
-    /// still. The newest [`crate::MAX_ACCESSES`] are kept.
-    pub fn record_access(&self, access: &Access) {
-        if !self.clock.is_frozen() {
-            self.recorder.record(access, &self.key_id, self.clock.micros(), self.stream.organization.seed);
-        }
+    /// The text of a new key, which is accepted from now on in place of the old one. A revocation is forgotten.
+    pub fn replace_key(&self) -> String {
+        let mut key = self.key.write().unwrap_or_else(PoisonError::into_inner);
+        *key = format!("sk-ant-api01-sim-{}", Id::of(named(&key), 0x4e4).text(""));
+        self.requests.store(0, Ordering::Relaxed);
+        key.clone()
     }
 
     /// When an event can be read.
@@ -199,7 +202,8 @@ impl Simulation {
 /// The number of the organization's old key that reads the feed.
 const KEY: u64 = 5;
 
-fn skew(faults: &Faults) -> Micros {
+/// How far the simulated clock is off.
+pub(crate) fn skew(faults: &Faults) -> Micros {
     faults
         .all
         .iter()

@@ -111,6 +111,10 @@ impl Stream {
         if self.unknown > 0.0 {
             unknown::events(organization, self.unknown, &span, out);
         }
+        for placed in self.scenarios.iter().filter(|placed| placed.is_silent()) {
+            // Other scenarios stay whole.
+            out.retain(|event| event.label > 0 || !placed.silences(event.at));
+        }
         out.sort_unstable_by_key(Event::position);
     }
 

@@ -1,0 +1,40 @@
+//! What the feed's server asks of a simulation beside pages: which key is good, what goes wrong, and who looked.
+
+use std::sync::atomic::Ordering;
+
+use feed::server::{Access, AccessLog, FaultRequest, KeyError, KeyIdentity, Keys, Plan, same_secret};
+use jiff::{SignedDuration, Timestamp};
+
+use crate::{Simulation, clock::Pace, simulation::skew};
+
+#[async_trait::async_trait]
+impl Keys for Simulation {
+    async fn identify(&self, key: &str) -> Result<KeyIdentity, KeyError> {
+        if same_secret(key, &self.key()) { Ok(KeyIdentity::reader(self.key_id())) } else { Err(KeyError::Unknown) }
+    }
+}
+
+impl feed::server::Faults for Simulation {
+    fn plan(&self, _: &FaultRequest<'_>) -> Plan {
+        self.faults.plan(1 + self.requests.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// The simulated clock where it runs as the real one does. Where it does not, the skew alone: rate limits are real.
+    fn now(&self) -> Timestamp {
+        if self.clock.pace() == Pace::Real {
+            return self.clock.now();
+        }
+        let real = Timestamp::now();
+        real.checked_add(SignedDuration::from_micros(skew(&self.faults))).unwrap_or(real)
+    }
+}
+
+impl AccessLog for Simulation {
+    /// Lets a request to the feed leave its activity, which appears within a second. Nothing happens while time stands
+    /// still. The newest [`crate::MAX_ACCESSES`] are kept. A request without a good key has nobody to be told of.
+    fn record(&self, access: Access) {
+        if let (false, Some(key_id)) = (self.clock.is_frozen(), &access.key_id) {
+            self.recorder.record(&access, key_id, self.clock.micros(), self.organization().seed);
+        }
+    }
+}
