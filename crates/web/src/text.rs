@@ -32,16 +32,24 @@ impl fmt::Display for Shown<'_> {
         let is_cut = end < self.text.len();
         if is_cut {
             f.write_str("<bdi title=\"")?;
-            for sign in self.text.chars().take(TOOLTIP_CHARS) {
-                if is_unseen(sign) { f.write_char('\u{fffd}')? } else { escape(sign, f)? }
-            }
-            f.write_str("…\">")?;
+            plain(self.text, TOOLTIP_CHARS).chars().try_for_each(|sign| escape(sign, f))?;
+            f.write_str("\">")?;
         } else {
             f.write_str("<bdi>")?;
         }
         escape_text(&self.text[..end], f)?;
         f.write_str(if is_cut { "…</bdi>" } else { "</bdi>" })
     }
+}
+
+/// A text that a stranger chose, for tooltips and titles: cut, and without what cannot be seen. To be escaped as usual.
+pub fn plain(text: &str, max_chars: usize) -> String {
+    let sign = |sign: char| if is_unseen(sign) { '\u{fffd}' } else { sign };
+    let mut plain: String = text.chars().take(max_chars).map(sign).collect();
+    if text.chars().nth(max_chars).is_some() {
+        plain.push('…');
+    }
+    plain
 }
 
 /// Writes text as HTML, with what cannot be seen shown by its number.
@@ -194,7 +202,7 @@ mod tests {
         let check = |text: &str, max, html: &str| assert_eq!(shown(text, max).to_string(), html);
         check("<b a='\"'>&", 99, "<bdi>&lt;b a=&#39;&quot;&#39;&gt;&amp;</bdi>");
         check("a\u{202e}b\0", 99, "<bdi>a<span class=\"sign\">U+202E</span>b<span class=\"sign\">U+0000</span></bdi>");
-        check("äöü\u{202e}", 2, "<bdi title=\"äöü\u{fffd}…\">äö…</bdi>");
+        check("äöü\u{202e}", 2, "<bdi title=\"äöü\u{fffd}\">äö…</bdi>");
         check("שלום", 4, "<bdi>שלום</bdi>");
     }
 

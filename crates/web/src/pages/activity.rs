@@ -60,7 +60,7 @@ async fn page(State(site): State<Arc<Site>>, id: Id) -> Response {
         Ok(Some((record, line))) => {
             let raw = record.get("rawLog").and_then(Value::as_str).unwrap_or_default().to_owned();
             let record = record.into_iter().filter(|(name, _)| name != "rawLog").map(Entry::of).collect();
-            let frame = Frame::of(&site, line.event_name.chars().take(80).collect::<String>());
+            let frame = Frame::of(&site, text::plain(&line.event_name, 80));
             render(StatusCode::OK, &Page { frame, line, record, raw: &raw })
         }
         Ok(None) => {

@@ -5,6 +5,8 @@ use auditlake_store::{Result, StoreError};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
+use super::text;
+
 /// An activity in a list.
 #[derive(serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -34,8 +36,13 @@ impl Line {
 
     /// What happened, for somebody who has never seen the type.
     pub fn summary(&self) -> String {
-        catalog::get(&self.event_name)
-            .map_or_else(|| classify::guess_summary(&self.event_name), |info| info.summary.clone())
+        let guess = || text::plain(&classify::guess_summary(&self.event_name), 300);
+        catalog::get(&self.event_name).map_or_else(guess, |info| info.summary.clone())
+    }
+
+    /// The id, for a program to tell lines apart.
+    pub fn key(&self) -> String {
+        text::plain(&self.event_id, 200)
     }
 
     /// The category as pages call it.

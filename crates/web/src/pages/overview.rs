@@ -3,6 +3,7 @@
 //! The page is made of regions. `/overview/live` gives the same regions alone; `live.js` asks for them at each commit and
 //! puts them in the place of the old ones.
 
+mod bars;
 mod chart;
 mod load;
 mod range;

@@ -29,7 +29,7 @@ pub struct Chart {
     pub bars: Vec<Column>,
     pub times: Vec<TimeTick>,
     pub counts: Vec<CountTick>,
-    /// What a bar stands for: `30 minutes`.
+    /// How long a bar is: `30 minutes`, `day`.
     pub unit: String,
     /// The chart in a sentence.
     pub summary: String,
@@ -69,7 +69,7 @@ impl Chart {
         let failed: HashMap<Timestamp, u64> = failed.iter().map(|bucket| (bucket.start, bucket.count)).collect();
         let inside = all.iter().filter(|bucket| bucket.start >= since && bucket.start < until);
         let column = |bucket: &Bucket| scale.column(*bucket, failed.get(&bucket.start).copied().unwrap_or(0), width);
-        let unit = text::span(Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH + width);
+        let unit = unit(width.as_secs());
         let summary = summary(all, since, until, &unit);
         Chart { bars: inside.map(column).collect(), times: scale.times(), counts: scale.counts(), unit, summary }
     }
@@ -159,6 +159,16 @@ impl Scale {
         let times = times.filter_map(|date| date.to_zoned(TimeZone::UTC).ok()).map(|time| time.timestamp());
         times.map(|time| (time, text::utc(time, if step < 12 { "%b %Y" } else { "%Y" }))).collect()
     }
+}
+
+/// The length of a bar in words.
+fn unit(seconds: u64) -> String {
+    let (count, unit) = match seconds {
+        ..3_600 => (seconds / 60, "minute"),
+        3_600..86_400 => (seconds / 3_600, "hour"),
+        _ => (seconds / 86_400, "day"),
+    };
+    if count == 1 { unit.to_owned() } else { format!("{count} {unit}s") }
 }
 
 /// The stretch of time in words.
