@@ -33,12 +33,13 @@ pub(crate) struct Habits<'a> {
     sign_in: &'a Story,
     sign_out: &'a Story,
     plain: &'a Story,
+    again: &'a Story,
+    deleted_later: &'a Story,
     project_begins: &'a Story,
     project_ends: &'a Story,
 }
 
 /// A session before it is told.
-#[derive(Clone, Copy)]
 struct Head<'a> {
     story: &'a Story,
     root: u64,
@@ -77,6 +78,8 @@ impl<'a> Habits<'a> {
             sign_in: named("sign_in"),
             sign_out: named("sign_out"),
             plain: named("chat"),
+            again: named("chat_again"),
+            deleted_later: named("chat_deleted_later"),
             project_begins: named("project_begins"),
             project_ends: named("project_ends"),
         }
@@ -97,173 +100,168 @@ impl<'a> Habits<'a> {
         out: &mut Vec<Event>,
     ) {
         let traits = organization.traits(who);
+        let life = Life { habits: self, organization, who, traits: &traits, start, span };
         // The first day is special: projects that would have begun before it begin with it, at any hour.
         let first = span.from < start + DAY;
         for day in local_day(traits.city, span.from) - 1..=local_day(traits.city, span.to) {
             let midnight = traits.midnight(day);
             if first || (midnight + EARLIEST < span.to && midnight + LATEST >= span.from) {
-                self.day(organization, who, &traits, day, start, span, out);
+                life.day(day, out);
             }
         }
     }
+}
 
-    #[expect(clippy::too_many_arguments, reason = "one day's whole circumstances")]
-    fn day(
-        &self,
-        organization: &Organization,
-        who: u32,
-        traits: &Traits,
-        day: i64,
-        start: Micros,
-        span: &Span,
-        out: &mut Vec<Event>,
-    ) {
-        let project = project(traits, day, start);
-        self.project_events(organization, who, traits, &project, day, span, out);
-        let Some((begins, ends)) = traits.working_hours(day) else { return };
-        let luck = mix(traits.hash, day as u64 ^ 0xda7);
-        if permille(mix(luck, 1), 620) && begins - 10 * MINUTE >= start {
-            let at = begins - 2 * MINUTE - below(mix(luck, 2), 400_000_000) as Micros;
-            by(self.sign_in, mix(luck, 3), at, who, traits).tell(organization, span, out);
-        }
-        if permille(mix(luck, 4), 110) && ends >= start {
-            by(self.sign_out, mix(luck, 5), ends + below(mix(luck, 6), HOUR as u64) as Micros, who, traits).tell(
-                organization,
-                span,
-                out,
-            );
-        }
-        for number in 0..self.count(traits, day) {
-            let Some(head) = self.head(traits, day, number, start) else { continue };
-            if head.begins >= span.to || head.begins + LONGEST < span.from {
+/// A person, as far as a span is concerned.
+struct Life<'a> {
+    habits: &'a Habits<'a>,
+    organization: &'a Organization,
+    who: u32,
+    traits: &'a Traits,
+    start: Micros,
+    span: &'a Span,
+}
+
+impl<'a> Life<'a> {
+    fn day(&self, day: i64, out: &mut Vec<Event>) {
+        let Life { traits, span, .. } = *self;
+        self.project_events(day, out);
+        let Some(hours) = traits.working_hours(day) else { return };
+        self.signing(day, hours, out);
+        for number in 0..count(traits, day) {
+            let (root, begins) = session(traits, day, number, hours);
+            // Most sessions lie outside a short span: nothing more is computed of them.
+            if begins < self.start || begins >= span.to || begins + LONGEST < span.from {
                 continue;
             }
-            self.session(organization, who, traits, day, number, head, &project, start, span, out);
+            let head = Head { story: self.story(root), root, begins };
+            self.session(day, number, head, out);
         }
     }
 
-    /// How many sessions a day has.
-    fn count(&self, traits: &Traits, day: i64) -> u64 {
-        let luck = mix(traits.hash, day as u64 ^ 0xc0);
-        if is_weekend(day) {
-            return 1 + luck % 2;
-        }
-        let role = if traits.role == Role::PrimaryOwner { 50 } else { 100 };
-        (u64::from(traits.busy) * role * (60 + below(luck, 80)) * 103 / 10_000_000).clamp(1, 40)
+    fn tell(&self, telling: &Telling<'_>, out: &mut Vec<Event>) {
+        telling.tell(self.organization, self.span, out);
     }
 
-    /// The session with this number on a day that has it.
-    fn head(&self, traits: &Traits, day: i64, number: u64, start: Micros) -> Option<Head<'a>> {
-        let (begins, ends) = traits.working_hours(day)?;
-        let root = mix(mix(traits.hash, day as u64), number);
-        let begins = if number == 0 && permille(mix(root, 9), 60) && !is_weekend(day) {
-            // Now and then somebody cannot let go in the evening.
-            traits.midnight(day) + 20 * HOUR + below(mix(root, 1), 110) as Micros * MINUTE
-        } else {
-            begins + below(mix(root, 1), (ends - begins) as u64) as Micros
-        };
-        if begins < start {
-            return None;
+    /// Signs in before the first session and, now and then, out after the last.
+    fn signing(&self, day: i64, (begins, ends): (Micros, Micros), out: &mut Vec<Event>) {
+        let Life { habits, who, traits, span, .. } = *self;
+        let luck = mix(traits.hash, day as u64 ^ 0xda7);
+        let at = begins - 2 * MINUTE - below(mix(luck, 2), 400_000_000) as Micros;
+        if at >= self.start && at < span.to && at + 5 * MINUTE >= span.from && permille(mix(luck, 1), 620) {
+            self.tell(&by(habits.sign_in, mix(luck, 3), at, who, traits), out);
         }
-        let sums = if traits.role == Role::Developer { &self.developer } else { &self.other };
-        let draw = below(mix(root, 2), u64::from(*sums.last()?)) as u32;
-        let at = sums.partition_point(|&sum| sum <= draw);
-        Some(Head { story: &self.sessions[at], root, begins })
+        let at = ends + below(mix(luck, 6), HOUR as u64) as Micros;
+        if at >= self.start && at < span.to && at >= span.from && permille(mix(luck, 4), 110) {
+            self.tell(&by(habits.sign_out, mix(luck, 5), at, who, traits), out);
+        }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one session's whole circumstances")]
-    fn session(
-        &self,
-        organization: &Organization,
-        who: u32,
-        traits: &Traits,
-        day: i64,
-        number: u64,
-        head: Head<'a>,
-        project: &Project,
-        start: Micros,
-        span: &Span,
-        out: &mut Vec<Event>,
-    ) {
+    /// What a session is for.
+    fn story(&self, root: u64) -> &'a Story {
+        let Habits { sessions, developer, other, .. } = self.habits;
+        let sums = if self.traits.role == Role::Developer { developer } else { other };
+        let draw = below(mix(root, 2), u64::from(sums.last().copied().unwrap_or(1))) as u32;
+        &sessions[sums.partition_point(|&sum| sum <= draw)]
+    }
+
+    fn session(&self, day: i64, number: u64, head: Head<'a>, out: &mut Vec<Event>) {
+        let Life { habits, who, traits, .. } = *self;
         let Head { mut story, root, begins } = head;
         let mut about = root;
-        match self.earlier(traits, day, number, head, start) {
+        match self.earlier(day, number, &head) {
             Some(earlier) => about = earlier,
-            None if is_return(story) => story = self.plain,
+            None if self.returns(story) => story = habits.plain,
             None => {}
         }
-        let has_project = begins > project.begins + 30 * MINUTE && day < project.last_day;
-        let in_project = has_project && permille(mix(root, 3), story.project);
-        if story.project == 1000 && !in_project {
-            story = self.plain;
+        let project = Project::of(traits, day, self.start)
+            .filter(|project| begins > project.begins + 30 * MINUTE && day < project.last_day)
+            .filter(|_| permille(mix(root, 3), story.project));
+        if story.project == 1000 && project.is_none() {
+            story = habits.plain;
         }
         let telling = Telling {
             about,
             // A chat that is opened again does not say where it belongs.
-            project: if in_project { project.root } else { 0 },
-            target: organization.colleague(who, mix(root, 4)),
+            project: project.map_or(0, |project| project.root),
+            target: self.organization.colleague(who, mix(root, 4)),
             ..at_work(story, root, begins, who, traits)
         };
-        telling.tell(organization, span, out);
+        self.tell(&telling, out);
+    }
+
+    fn returns(&self, story: &Story) -> bool {
+        std::ptr::eq(story, self.habits.again) || std::ptr::eq(story, self.habits.deleted_later)
     }
 
     /// The earlier session to which this one returns, if it does, and if what it left still exists.
-    fn earlier(&self, traits: &Traits, day: i64, number: u64, head: Head<'a>, start: Micros) -> Option<u64> {
-        let (lag, of) = match head.story.name {
+    fn earlier(&self, day: i64, number: u64, head: &Head<'_>) -> Option<u64> {
+        let Life { habits, traits, .. } = *self;
+        let (earlier, of) = if std::ptr::eq(head.story, habits.deleted_later) {
             // The same number on both days: no chat is deleted twice.
-            "chat_deleted_later" => (DELETED_AFTER, number),
-            "chat_again" => {
-                (1 + below(mix(head.root, 5), 2) as i64, below(mix(head.root, 6), 1 + self.count(traits, day)))
-            }
-            _ => return None,
-        };
-        let earlier = day - lag;
-        if of >= self.count(traits, earlier) {
+            (day - DELETED_AFTER, number)
+        } else if std::ptr::eq(head.story, habits.again) {
+            (day - 1 - below(mix(head.root, 5), 2) as i64, below(mix(head.root, 6), 1 + count(traits, day)))
+        } else {
             return None;
-        }
-        let found = self.head(traits, earlier, of, start)?;
-        found.story.lasting.then_some(found.root)
+        };
+        let hours = traits.working_hours(earlier)?;
+        let (root, begins) = session(traits, earlier, of, hours);
+        (of < count(traits, earlier) && begins >= self.start && self.story(root).lasting).then_some(root)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one project's whole circumstances")]
-    fn project_events(
-        &self,
-        organization: &Organization,
-        who: u32,
-        traits: &Traits,
-        project: &Project,
-        day: i64,
-        span: &Span,
-        out: &mut Vec<Event>,
-    ) {
+    fn project_events(&self, day: i64, out: &mut Vec<Event>) {
+        let Life { habits, who, traits, .. } = *self;
+        let Some(project) = Project::of(traits, day, self.start) else { return };
         let of_project = |story, root, begins| Telling {
             about: project.root,
             project: project.root,
             ..by(story, root, begins, who, traits)
         };
         if local_day(traits.city, project.begins) == day {
-            of_project(self.project_begins, mix(project.root, 1), project.begins).tell(organization, span, out);
+            self.tell(&of_project(habits.project_begins, mix(project.root, 1), project.begins), out);
         }
         if day == project.last_day {
             let ends = traits.midnight(day) + 15 * HOUR;
-            of_project(self.project_ends, mix(project.root, 2), ends).tell(organization, span, out);
+            self.tell(&of_project(habits.project_ends, mix(project.root, 2), ends), out);
         }
     }
 }
 
-fn is_return(story: &Story) -> bool {
-    matches!(story.name, "chat_again" | "chat_deleted_later")
+/// How many sessions a day has.
+fn count(traits: &Traits, day: i64) -> u64 {
+    let luck = mix(traits.hash, day as u64 ^ 0xc0);
+    if is_weekend(day) {
+        return 1 + luck % 2;
+    }
+    let role = if traits.role == Role::PrimaryOwner { 50 } else { 100 };
+    (u64::from(traits.busy) * role * (60 + below(luck, 80)) * 103 / 10_000_000).clamp(1, 40)
 }
 
-/// The project of the weeks in which a day lies. One that would have begun before the simulation begins with it.
-fn project(traits: &Traits, day: i64, start: Micros) -> Project {
-    let shift = below(mix(traits.hash, 0x960), PROJECT_DAYS as u64) as i64;
-    let period = (day + shift).div_euclid(PROJECT_DAYS);
-    let root = mix(traits.hash ^ 0x960_1ec7, period as u64) | 1;
-    let first_day = period * PROJECT_DAYS - shift;
-    let begins = traits.midnight(first_day) + (600 + below(mix(root, 1), 300) as Micros) * MINUTE;
-    let begins = if begins < start { start + (10 + below(mix(root, 2), 180) as Micros) * MINUTE } else { begins };
-    Project { root, begins, last_day: first_day + PROJECT_DAYS - 1 }
+/// The root and the beginning of the session with this number on a day with these working hours.
+fn session(traits: &Traits, day: i64, number: u64, (begins, ends): (Micros, Micros)) -> (u64, Micros) {
+    let root = mix(mix(traits.hash, day as u64), number);
+    if number == 0 && permille(mix(root, 9), 60) && !is_weekend(day) {
+        // Now and then somebody cannot let go in the evening.
+        let evening = traits.midnight(day) + 20 * HOUR;
+        return (root, evening + below(mix(root, 1), 110) as Micros * MINUTE);
+    }
+    (root, begins + below(mix(root, 1), (ends - begins) as u64) as Micros)
+}
+
+impl Project {
+    /// The project of the weeks in which a day lies. One that would have begun before the simulation begins with it,
+    /// unless its end is near.
+    fn of(traits: &Traits, day: i64, start: Micros) -> Option<Project> {
+        let shift = below(mix(traits.hash, 0x960), PROJECT_DAYS as u64) as i64;
+        let period = (day + shift).div_euclid(PROJECT_DAYS);
+        let root = mix(traits.hash ^ 0x960_1ec7, period as u64) | 1;
+        let first_day = period * PROJECT_DAYS - shift;
+        let last_day = first_day + PROJECT_DAYS - 1;
+        let begins = traits.midnight(first_day) + (600 + below(mix(root, 1), 300) as Micros) * MINUTE;
+        let begins = if begins < start { start + (10 + below(mix(root, 2), 180) as Micros) * MINUTE } else { begins };
+        (begins + DAY / 4 < traits.midnight(last_day)).then_some(Project { root, begins, last_day })
+    }
 }
 
 /// A telling with the program and from the place that fit the session.
@@ -286,4 +284,16 @@ fn at_work<'a>(story: &'a Story, root: u64, begins: Micros, who: u32, traits: &T
         telling.place = NetworkKind::Residential;
     }
     telling
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_session_is_longer_than_the_longest() {
+        for story in &crate::script::book().sessions {
+            assert!(story.span <= LONGEST, "{}", story.name);
+        }
+    }
 }

@@ -33,10 +33,12 @@ pub(crate) struct Stream {
     numbers: OnceLock<HashMap<Id, u32>>,
 }
 
-/// How many chunks are kept: 24 of about a megabyte.
-const KEPT: usize = 24;
-/// What a chunk should hold on an average day.
+/// How many events are kept, of 64 bytes each.
+const KEPT: usize = 500_000;
+/// What a chunk should hold on an average day. Looking at everybody costs something even if nobody does anything, so the
+/// chunks of a large organization hold more.
 const CHUNK: f64 = 8_000.0;
+const CHUNK_OF_EACH: f64 = 0.4;
 /// What a person does on an average day, all days counted.
 pub(crate) const A_DAY: f64 = 30.0;
 
@@ -53,7 +55,9 @@ impl Stream {
         // Lengths that divide a day, so that the same chunk begins at the same time every day.
         let chunk = [DAY, 6 * HOUR, HOUR, 15 * MINUTE, 5 * MINUTE, MINUTE]
             .into_iter()
-            .find(|&length| a_day * length as f64 / DAY as f64 <= CHUNK)
+            .find(|&length| {
+                a_day * length as f64 / DAY as f64 <= CHUNK.max(CHUNK_OF_EACH * f64::from(organization.people()))
+            })
             .unwrap_or(MINUTE / 4);
         Stream { organization, start, scenarios, unknown, chunk, kept: Mutex::default(), numbers: OnceLock::new() }
     }
@@ -78,10 +82,10 @@ impl Stream {
         self.collect(number * self.chunk, (number + 1) * self.chunk, TypeSet::ALL, &People::All, &mut events);
         let events = Arc::new(events);
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() >= KEPT {
+        kept.push((number, events.clone()));
+        while kept.len() > 2 && kept.iter().map(|(_, events)| events.len()).sum::<usize>() > KEPT {
             kept.remove(0);
         }
-        kept.push((number, events.clone()));
         events
     }
 
