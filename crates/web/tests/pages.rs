@@ -1,4 +1,5 @@
 //! What people see, found by CSS selectors.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 

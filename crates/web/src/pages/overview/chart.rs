@@ -1,7 +1,6 @@
 //! Activities over time as bars: the geometry. The template draws it.
 //!
-//! Positions along the time are percentages, so that the picture is as wide as its place and its texts keep their size;
-//! heights are pixels.
+//! Positions and heights are percentages, so that the picture fills its place and its texts keep their size.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -10,16 +9,10 @@ use jiff::{SignedDuration, Timestamp, ToSpan, civil::Date, tz::TimeZone};
 
 use super::{range::floor, text};
 
-/// The height of the highest bar's place, in pixels.
-pub const HEIGHT: f64 = 168.0;
-/// The space above it.
-pub const ABOVE: f64 = 10.0;
-/// The height of the whole picture, with the labels below.
-pub const FULL: f64 = HEIGHT + ABOVE + 28.0;
 /// Of the place of a bar, so much is filled.
 const FILLED: f64 = 0.84;
 /// A bar that stands for something is at least so high.
-const LEAST: f64 = 1.5;
+const LEAST: f64 = 0.9;
 const DAY: i64 = 86_400;
 /// At most so many labels along the time.
 const MAX_TICKS: i64 = 9;
@@ -88,7 +81,7 @@ impl Scale {
     }
 
     fn height(&self, count: u64) -> f64 {
-        if count == 0 { 0.0 } else { (HEIGHT * count as f64 / self.top as f64).max(LEAST) }
+        if count == 0 { 0.0 } else { (100.0 * count as f64 / self.top as f64).max(LEAST) }
     }
 
     fn column(&self, bucket: Bucket, failed: u64, width: Duration) -> Column {
@@ -105,19 +98,19 @@ impl Scale {
             width: slot_width * FILLED,
             slot_x,
             slot_width,
-            y: HEIGHT - height,
+            y: 100.0 - height,
             height,
-            failed_y: HEIGHT - failed_height,
+            failed_y: 100.0 - failed_height,
             failed_height,
             title,
         }
     }
 
     fn counts(&self) -> Vec<CountTick> {
-        let steps = if self.top % 4 == 0 { 4 } else { self.top.min(5) };
+        let steps = if self.top.is_multiple_of(4) { 4 } else { self.top.min(5) };
         let tick = |step: u64| {
             let count = self.top * step / steps;
-            CountTick { y: HEIGHT - HEIGHT * count as f64 / self.top as f64, label: short(count) }
+            CountTick { y: 100.0 - 100.0 * count as f64 / self.top as f64, label: short(count) }
         };
         (0..=steps).map(tick).collect()
     }
@@ -207,7 +200,7 @@ fn nice_top(most: u64) -> u64 {
 fn short(count: u64) -> String {
     let scaled = |divisor: u64, unit: &str| {
         let tenths = count / (divisor / 10);
-        if tenths % 10 == 0 {
+        if tenths.is_multiple_of(10) {
             format!("{}{unit}", tenths / 10)
         } else {
             format!("{}.{}{unit}", tenths / 10, tenths % 10)
@@ -215,7 +208,7 @@ fn short(count: u64) -> String {
     };
     match count {
         ..1_000 => count.to_string(),
-        ..1_000_000 => scaled(1_000, "k"),
+        1_000..1_000_000 => scaled(1_000, "k"),
         _ => scaled(1_000_000, "M"),
     }
 }

@@ -109,6 +109,7 @@ fn next(time: Timestamp, width: Duration) -> Timestamp {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
 
