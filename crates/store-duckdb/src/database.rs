@@ -1,7 +1,7 @@
 //! One opening of the database file, with everything switched off that reaches beyond it.
 //!
-//! The only room with `guard` that calls the engine's C interface itself: the opening is kept as a raw handle, so that
-//! statements can be looked at before the safe wrapper runs them.
+//! One of the rooms that call the engine's C interface themselves: the opening is kept as a raw handle, so that `guard` can
+//! look at statements before the safe wrapper runs them, and `filter` can add functions.
 #![allow(unsafe_code, reason = "the wrapper hands out no raw handle, which looking at statements needs")]
 
 use std::{
@@ -18,7 +18,7 @@ use std::{
 use auditlake_store::{Result, StoreError};
 use duckdb::{Connection, ffi};
 
-use crate::{Options, error};
+use crate::{Options, error, filter};
 
 /// An open database.
 pub(crate) struct Database {
@@ -49,6 +49,7 @@ impl Database {
             message: format!("{}: {error}", options.spill.display()),
         })?;
         let raw = RawDatabase::open(options)?;
+        filter::register(&raw)?;
         let database = Database { raw, idle: Mutex::new(Vec::new()), abandoned: AtomicBool::new(false) };
         let connection = database.connect()?;
         connection

@@ -1,24 +1,89 @@
-//! Filters as SQL conditions over table `activity`.
+//! Filters as SQL conditions over table `activity`, to the letter of [`auditlake_store::filter::evaluate`].
+//!
+//! What stands in a column is tested there ([`column`]): texts by plain SQL where SQL means just the same, and by
+//! `auditlake_passes` otherwise, which the engine runs once for each entry of a column's dictionary. Words and paths into
+//! the raw log go to `auditlake_raw_passes`, all that stand side by side in one call, so that a row's raw log is put
+//! together and parsed at most once. Both functions ([`function`]) are the reference evaluator itself. They live in the
+//! open database and not in its file.
+//!
+//! Conditions may be NULL where they are not true. Values are bound, never written into the text.
 
-use auditlake_store::filter::Filter;
+mod column;
+mod function;
+mod row;
+#[cfg(test)]
+mod tests;
+mod wire;
+
+use auditlake_store::filter::{Field, Filter, Known, Test};
 use duckdb::types::Value;
+
+pub(crate) use function::register;
+
+/// How deep a tree may be to be sent to the row function as a whole.
+const MAX_DEPTH: usize = 32;
 
 /// The condition of a filter; its values are added in their order.
 pub(crate) fn compile(filter: &Filter, values: &mut Vec<Value>) -> String {
+    if is_raw(filter, MAX_DEPTH) {
+        return raw_passes(filter, values);
+    }
     match filter {
         Filter::All => "true".to_owned(),
-        Filter::Word(word) => {
-            values.push(Value::Text(word.to_lowercase()));
-            format!("contains(lower({}), ?)", crate::schema::raw_log())
-        }
-        Filter::And(list) => joined(list, " AND ", values),
-        Filter::Or(list) => joined(list, " OR ", values),
+        Filter::And(list) => joined(list, " AND ", "true", Filter::And, values),
+        Filter::Or(list) => joined(list, " OR ", "false", Filter::Or, values),
         Filter::Not(inner) => format!("NOT coalesce({}, false)", compile(inner, values)),
-        Filter::Test { .. } => "true".to_owned(),
+        Filter::Word(_) => raw_passes(filter, values),
+        Filter::Test { field: Field::Known(known), test } => column::known(*known, test, values),
+        Filter::Test { field: Field::Tag(name), test } => column::tag(name, test, values),
+        Filter::Test { field: Field::Raw(path), test } => match column::of_path(path) {
+            Some(column) => column::raw_text(column, test, values),
+            None => raw_passes(filter, values),
+        },
     }
 }
 
-fn joined(list: &[Filter], by: &str, values: &mut Vec<Value>) -> String {
-    let parts: Vec<String> = list.iter().map(|filter| compile(filter, values)).collect();
-    format!("({})", parts.join(by))
+/// The members with a column first, as they are the cheap ones, then all others in one call.
+fn joined(
+    list: &[Filter],
+    by: &str,
+    none: &str,
+    list_of: fn(Vec<Filter>) -> Filter,
+    values: &mut Vec<Value>,
+) -> String {
+    let (raw, plain): (Vec<&Filter>, Vec<&Filter>) = list.iter().partition(|filter| is_raw(filter, MAX_DEPTH - 1));
+    let mut parts: Vec<String> = plain.into_iter().map(|filter| compile(filter, values)).collect();
+    match raw.as_slice() {
+        [] => {}
+        [one] => parts.push(raw_passes(one, values)),
+        many => parts.push(raw_passes(&list_of(many.iter().copied().cloned().collect()), values)),
+    }
+    match parts.is_empty() {
+        true => none.to_owned(),
+        false => format!("({})", parts.join(by)),
+    }
+}
+
+/// Whether all of the filter asks for what stands in no column, in a tree that is not deeper than `depth`.
+fn is_raw(filter: &Filter, depth: usize) -> bool {
+    let Some(depth) = depth.checked_sub(1) else { return false };
+    match filter {
+        Filter::All => false,
+        Filter::And(list) | Filter::Or(list) => !list.is_empty() && list.iter().all(|filter| is_raw(filter, depth)),
+        Filter::Not(inner) => is_raw(inner, depth),
+        Filter::Word(_) => true,
+        Filter::Test { field: Field::Raw(path), .. } => column::of_path(path).is_none(),
+        Filter::Test { field: Field::Known(Known::RawLog), .. } => true,
+        // Nobody can write such a test, but it has a meaning.
+        Filter::Test { field: Field::Known(Known::Time), test } => {
+            matches!(test, Test::Pattern(_) | Test::InNetwork(_))
+        }
+        Filter::Test { .. } => false,
+    }
+}
+
+/// The call that puts the row's raw log together and asks it.
+fn raw_passes(filter: &Filter, values: &mut Vec<Value>) -> String {
+    values.push(Value::Text(wire::encode(filter)));
+    format!("{}(?, raw_rest, event_id, event_time, resource_ids)", function::RAW_PASSES)
 }

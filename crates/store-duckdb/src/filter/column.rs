@@ -1,0 +1,249 @@
+//! Tests of what stands in a column, as SQL.
+
+use activity::value::Value as Json;
+use auditlake_store::{
+    filter::{Field, Filter, Known, Operand, Test},
+    schema::RESOURCE_SEPARATOR,
+};
+use duckdb::types::Value;
+
+use super::{
+    function::{ANY_PASSES, PASSES},
+    raw_passes,
+    row::{passes, time_of},
+    wire,
+};
+use crate::schema;
+
+const NEVER: &str = "false";
+
+/// The columns of the actor's ids, the more telling one first.
+const ACTOR_ID: &str = "coalesce(actor_user_id, actor_admin_api_key_id, actor_api_key_id)";
+/// The actor's members that identify it and have no column.
+const ACTOR_ID_OTHERS: [&str; 5] = ["service_account_id", "directory_id", "external_client_id", "subject", "service"];
+
+/// The test of a field with a name of its own.
+pub(super) fn known(field: Known, test: &Test, values: &mut Vec<Value>) -> String {
+    let mut any = |columns: &[&str]| any_text(columns, test, values);
+    match field {
+        Known::Type => any(&["event_name"]),
+        Known::Id => any(&["event_id"]),
+        Known::Time => time("event_time", test, values),
+        Known::Received => time("received_at", test, values),
+        Known::Org => any(&["organization_id", "organization_uuid"]),
+        Known::OrganizationId => any(&["organization_id"]),
+        Known::OrganizationUuid => any(&["organization_uuid"]),
+        Known::Actor => {
+            let plain = any(&["actor_email", "actor_user_id", "actor_admin_api_key_id", "actor_api_key_id"]);
+            let names = [&["unauthenticated_email_address"], ACTOR_ID_OTHERS.as_slice()].concat();
+            format!("({plain} OR {})", other_members(field, &names, "actor_other IS NOT NULL", test, values))
+        }
+        Known::ActorId => {
+            let plain = any(&[ACTOR_ID]);
+            let open = format!("actor_other IS NOT NULL AND {ACTOR_ID} IS NULL");
+            format!("({plain} OR {})", other_members(field, &ACTOR_ID_OTHERS, &open, test, values))
+        }
+        Known::ActorType => any(&["actor_type"]),
+        Known::Email => any(&["actor_email"]),
+        Known::User => any(&["actor_user_id"]),
+        Known::Key => any(&["actor_api_key_id", "actor_admin_api_key_id"]),
+        Known::ApiKey => any(&["actor_api_key_id"]),
+        Known::AdminApiKey => any(&["actor_admin_api_key_id"]),
+        Known::Ip => any(&["actor_ip"]),
+        Known::IpClass => any(&["ip_class"]),
+        Known::UserAgent => any(&["actor_user_agent"]),
+        Known::Category => any(&["category"]),
+        Known::Outcome => any(&["outcome"]),
+        Known::Product => any(&["product"]),
+        Known::ReadOnly => truth("read_only", test),
+        Known::Guessed => truth("guessed", test),
+        Known::Target => any(&[&schema::target()]),
+        Known::Resource => resource(test, values),
+        Known::Tags => any(&["category", "outcome", "product"]),
+        Known::RawLog => raw_passes(&Filter::test(field, test.clone()), values),
+        Known::Seq => number("seq", test, values),
+        Known::SourceTtl => number("source_ttl", test, values),
+        Known::RecordId => any(&["concat(source_id, ':', event_id)"]),
+        Known::Workspace => any(&["workspace_id"]),
+        Known::Source => any(&["source_id"]),
+        Known::SourceType => match passes(test, Json::String("anthropic-compliance".into())) {
+            true => "true".to_owned(),
+            false => NEVER.to_owned(),
+        },
+        // What enrichment would add.
+        Known::Browser
+        | Known::Os
+        | Known::Device
+        | Known::Country
+        | Known::City
+        | Known::Asn
+        | Known::AsOrganization
+        | Known::Isp
+        | Known::ConnectionType
+        | Known::IpUserType
+        | Known::Latitude
+        | Known::Longitude
+        | Known::Enrichments
+        | Known::DstIp
+        | Known::DstCountry
+        | Known::DstCity
+        | Known::DstAsn
+        | Known::DstAsOrganization
+        | Known::DstIsp
+        | Known::DstConnectionType
+        | Known::DstUserType
+        | Known::DstLatitude
+        | Known::DstLongitude => NEVER.to_owned(),
+    }
+}
+
+/// The test of one tag.
+pub(super) fn tag(name: &str, test: &Test, values: &mut Vec<Value>) -> String {
+    match name {
+        "category" | "outcome" | "product" => any_text(&[name], test, values),
+        _ => NEVER.to_owned(),
+    }
+}
+
+/// The column that holds what stands at this path of the raw log: always a text, or nothing.
+pub(super) fn of_path(path: &[String]) -> Option<&'static str> {
+    let path: Vec<&str> = path.iter().map(String::as_str).collect();
+    Some(match path.as_slice() {
+        ["id"] => "event_id",
+        ["type"] => "event_name",
+        ["organization_id"] => "organization_id",
+        ["organization_uuid"] => "organization_uuid",
+        ["actor", "type"] => "actor_type",
+        ["actor", "email_address"] => "actor_email",
+        ["actor", "user_id"] => "actor_user_id",
+        ["actor", "ip_address"] => "actor_ip",
+        ["actor", "user_agent"] => "actor_user_agent",
+        ["actor", "api_key_id"] => "actor_api_key_id",
+        ["actor", "admin_api_key_id"] => "actor_admin_api_key_id",
+        _ => return None,
+    })
+}
+
+/// The test of a text in which the empty one is a value.
+pub(super) fn raw_text(column: &str, test: &Test, values: &mut Vec<Value>) -> String {
+    match test {
+        Test::Exists => format!("{column} IS NOT NULL"),
+        Test::Equals(text) if text.is_empty() => format!("{column} = ''"),
+        _ => text(column, test, values),
+    }
+}
+
+/// Whether one of these texts passes. Empty ones do not.
+fn any_text(columns: &[&str], test: &Test, values: &mut Vec<Value>) -> String {
+    let parts: Vec<String> = columns.iter().map(|column| text(column, test, values)).collect();
+    match parts.as_slice() {
+        [one] => one.clone(),
+        _ => format!("({})", parts.join(" OR ")),
+    }
+}
+
+fn text(column: &str, test: &Test, values: &mut Vec<Value>) -> String {
+    match test {
+        Test::Exists => format!("{column} <> ''"),
+        Test::Equals(text) if text.is_empty() => NEVER.to_owned(),
+        Test::Equals(text) if !text.bytes().any(|byte| byte.is_ascii_alphabetic()) => {
+            values.push(Value::Text(text.clone()));
+            format!("{column} = ?")
+        }
+        // `lower` also makes ASCII letters of two others (U+0130 and U+212A); those have more bytes.
+        Test::Equals(text) if text.is_ascii() => {
+            values.push(Value::Text(text.to_ascii_lowercase()));
+            format!("(lower({column}) = ? AND strlen({column}) = {})", text.len())
+        }
+        _ => {
+            values.push(Value::Text(wire::encode_test(test)));
+            format!("{PASSES}(?, {column})")
+        }
+    }
+}
+
+/// Whether one of the actor's members without a column passes, where `open` is true.
+///
+/// The map holds numbers and lists as text, too, which are no ids: what passes there is looked at in the raw log.
+fn other_members(field: Known, names: &[&str], open: &str, test: &Test, values: &mut Vec<Value>) -> String {
+    let members: Vec<String> = names.iter().map(|name| format!("actor_other['{name}']")).collect();
+    let members: Vec<&str> = members.iter().map(String::as_str).collect();
+    let may = any_text(&members, test, values);
+    let does = raw_passes(&Filter::Test { field: Field::Known(field), test: test.clone() }, values);
+    format!("CASE WHEN {open} THEN CASE WHEN {may} THEN {does} ELSE false END ELSE false END")
+}
+
+fn resource(test: &Test, values: &mut Vec<Value>) -> String {
+    let separator = format!("chr({})", RESOURCE_SEPARATOR as u32);
+    if let Test::Exists = test {
+        return format!("replace(resource_ids, {separator}, '') <> ''");
+    }
+    values.push(Value::Text(wire::encode_test(test)));
+    let call = format!("{ANY_PASSES}(?, resource_ids)");
+    match test {
+        Test::Equals(text) if text.is_ascii() => {
+            values.insert(values.len() - 1, Value::Text(text.to_ascii_lowercase()));
+            format!("(contains(lower(resource_ids), ?) AND {call})")
+        }
+        _ => call,
+    }
+}
+
+/// The test of a boolean column: `true` and `false` are texts.
+fn truth(column: &str, test: &Test) -> String {
+    match [true, false].map(|value| passes(test, Json::Bool(value))) {
+        [true, true] => "true".to_owned(),
+        [true, false] => column.to_owned(),
+        [false, true] => format!("NOT {column}"),
+        [false, false] => NEVER.to_owned(),
+    }
+}
+
+/// The test of a column of times. The years before 1 have no notation, so nothing there is earlier or later.
+fn time(column: &str, test: &Test, values: &mut Vec<Value>) -> String {
+    let (sign, operand) = match test {
+        Test::Exists => return "true".to_owned(),
+        Test::Equals(text) => match time_of(text) {
+            Some(time) => ("=", time),
+            None => return NEVER.to_owned(),
+        },
+        Test::Less(Operand::Time(time)) => ("<", *time),
+        Test::LessOrEqual(Operand::Time(time)) => ("<=", *time),
+        Test::Greater(Operand::Time(time)) => (">", *time),
+        Test::GreaterOrEqual(Operand::Time(time)) => (">=", *time),
+        _ => return NEVER.to_owned(),
+    };
+    values.push(Value::BigInt(operand.as_microsecond()));
+    format!("({column} {sign} make_timestamp(?) AND {column} >= TIMESTAMP '0001-01-01')")
+}
+
+/// The test of a column of whole numbers.
+fn number(column: &str, test: &Test, values: &mut Vec<Value>) -> String {
+    let (sign, operand) = match test {
+        Test::Exists => return "true".to_owned(),
+        Test::Equals(text) => return equal_number(column, test, text, values),
+        Test::Pattern(_) => {
+            values.push(Value::Text(wire::encode_test(test)));
+            return format!("{PASSES}(?, CAST({column} AS VARCHAR))");
+        }
+        Test::Less(Operand::Number(number)) => ("<", *number),
+        Test::LessOrEqual(Operand::Number(number)) => ("<=", *number),
+        Test::Greater(Operand::Number(number)) => (">", *number),
+        Test::GreaterOrEqual(Operand::Number(number)) => (">=", *number),
+        _ => return NEVER.to_owned(),
+    };
+    values.push(Value::Double(operand));
+    format!("CAST({column} AS DOUBLE) {sign} ?")
+}
+
+/// The one whole number that a text can stand for, if it does.
+fn equal_number(column: &str, test: &Test, text: &str, values: &mut Vec<Value>) -> String {
+    let number = text.parse::<u64>().or_else(|_| text.parse::<f64>().map(|number| number as u64));
+    match number {
+        Ok(number) if passes(test, Json::Unsigned(number)) => {
+            values.push(Value::UBigInt(number));
+            format!("{column} = ?")
+        }
+        _ => NEVER.to_owned(),
+    }
+}

@@ -1,0 +1,200 @@
+//! Random filters over random activities: the engine finds what the reference finds.
+
+mod activities;
+mod filters;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use activity::{Activity, Record};
+use auditlake_store::{
+    Commit, SourceInfo, Writer,
+    contract::batch,
+    filter::{self, Filter, Known, RecordView, Test},
+};
+use duckdb::{params_from_iter, types::Value};
+
+use super::*;
+use crate::{DuckStore, Options};
+
+/// How many filters are tried.
+const ROUNDS: usize = 1_500;
+
+/// Numbers that look random and are the same in every run.
+struct Dice(u64);
+
+impl Dice {
+    fn number(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    fn below(&mut self, end: usize) -> usize {
+        (self.number() % end as u64) as usize
+    }
+
+    /// True once in so many times.
+    fn one_in(&mut self, times: usize) -> bool {
+        self.below(times) == 0
+    }
+
+    fn pick<T: Copy>(&mut self, list: &[T]) -> T {
+        list[self.below(list.len())]
+    }
+}
+
+/// A store with these activities, from source `main` and, every third, from `Other`.
+async fn store_of(raws: &[String]) -> (DuckStore, tempfile::TempDir) {
+    let dir = tempfile::tempdir().unwrap();
+    let store = DuckStore::open(Options { threads: Some(2), ..Options::in_dir(dir.path()) }).unwrap();
+    for name in ["main", "Other"] {
+        let some: Vec<&String> =
+            raws.iter().enumerate().filter(|(at, _)| source(*at) == name).map(|(_, raw)| raw).collect();
+        store.commit(Commit { batches: vec![batch(&some)], ..Commit::new(SourceInfo::new(name)) }).await.unwrap();
+    }
+    (store, dir)
+}
+
+fn source(at: usize) -> &'static str {
+    if at % 3 == 2 { "Other" } else { "main" }
+}
+
+async fn found(store: &DuckStore, filter: &Filter) -> Result<BTreeSet<String>, String> {
+    let mut values = Vec::new();
+    let condition = compile(filter, &mut values);
+    let shown = format!("{condition} with {values:?}");
+    store
+        .read("testing a filter", move |connection, _| {
+            let mut statement = connection.prepare(&format!("SELECT event_id FROM activity WHERE {condition}"))?;
+            statement.query_map(params_from_iter(values), |row| row.get(0))?.collect()
+        })
+        .await
+        .map_err(|error| format!("{error}: {shown}"))
+}
+
+#[tokio::test]
+async fn finds_what_the_reference_finds() {
+    let mut dice = Dice(7);
+    let raws: Vec<String> = (0..400).map(|at| activities::random(&mut dice, at)).collect();
+    let parsed: Vec<Activity> =
+        raws.iter().map(|raw| Activity::parse_str(raw).unwrap_or_else(|error| panic!("{raw}: {error}"))).collect();
+    let records: Vec<Record> = parsed.iter().map(Record::of).collect();
+    let by_id: BTreeMap<&str, &str> = parsed.iter().map(|activity| (&*activity.id, activity.raw)).collect();
+    assert_eq!(by_id.len(), raws.len(), "each id once");
+    let (store, _dir) = store_of(&raws).await;
+    let mut some = 0;
+    for round in 0..ROUNDS {
+        let filter = filters::random(&mut dice, 3);
+        let truth: BTreeSet<String> = records
+            .iter()
+            .enumerate()
+            .filter(|(at, record)| filter::matches(&filter, &RecordView { record, source: source(*at) }))
+            .map(|(_, record)| record.activity.id.to_string())
+            .collect();
+        let found = found(&store, &filter).await.unwrap_or_else(|error| panic!("{round}: {filter:?}: {error}"));
+        if let Some(id) = found.symmetric_difference(&truth).next() {
+            panic!("{round}: {filter}\n{filter:?}\nfound {}: {id}\n{}", found.contains(id), by_id[id.as_str()]);
+        }
+        some += usize::from(!truth.is_empty());
+    }
+    assert!(some > ROUNDS / 3, "filters that find something: {some}");
+}
+
+#[tokio::test]
+async fn asks_what_the_store_adds() {
+    let mut dice = Dice(3);
+    let raws: Vec<String> = (0..90).map(|at| activities::random(&mut dice, at)).collect();
+    let (store, _dir) = store_of(&raws).await;
+    for (text, count) in [
+        ("seq:1", 60),
+        ("seq:2.0", 30),
+        ("seq:1.5", 0),
+        ("seq:>1", 30),
+        ("seq:<=1.5", 60),
+        ("seq:*", 90),
+        ("-seq:2", 60),
+        ("sourceTTL:>=0", 90),
+        ("received:>1h", 90),
+        ("received:>2100-01-01", 0),
+        ("-received:*", 0),
+        ("source:other", 30),
+        ("record_id:other:*", 30),
+        ("source_type:anthropic-*", 90),
+        ("workspaceID:*", 90),
+        ("country:*", 0),
+        ("-asn:>5", 90),
+    ] {
+        let filter = filter::parse(text).unwrap();
+        assert_eq!(found(&store, &filter).await.unwrap().len(), count, "{text}");
+    }
+}
+
+#[tokio::test]
+async fn keeps_its_functions_to_itself() {
+    let (store, _dir) = store_of(&[r#"{"id":"a","created_at":"2026-01-01T00:00:00Z","type":"t"}"#.to_owned()]).await;
+    let one = |text: &'static str| {
+        let store = store.clone();
+        async move {
+            store
+                .read("asking", move |connection, _| {
+                    connection.query_row(text, [], |row| row.get::<_, Option<bool>>(0))
+                })
+                .await
+        }
+    };
+    assert_eq!(one(r#"SELECT auditlake_passes('["=","x"]', 'X')"#).await.unwrap(), Some(true));
+    assert_eq!(one(r#"SELECT auditlake_passes('["=","x"]', NULL)"#).await.unwrap(), Some(false));
+    assert_eq!(one(r#"SELECT auditlake_passes(NULL, 'x')"#).await.unwrap(), Some(false));
+    assert_eq!(
+        one(r#"SELECT auditlake_raw_passes('["and"]', 'no json', 'i', TIMESTAMP 'infinity', NULL)"#).await.unwrap(),
+        Some(false)
+    );
+    for text in [
+        "SELECT auditlake_passes('', 'x')",
+        "SELECT bool_or(auditlake_passes(event_name, event_name)) FROM activity",
+        r#"SELECT auditlake_raw_passes('["or",["word"]]', raw_rest, event_id, event_time, NULL) FROM activity"#,
+    ] {
+        assert!(one(text).await.is_err(), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn takes_the_longest_filters() {
+    let (store, _dir) =
+        store_of(&[r#"{"id":"a","created_at":"2026-01-01T00:00:00Z","type":"t","k":{"n":[1]}}"#.to_owned()]).await;
+    let many = |text: &dyn Fn(usize) -> String| (0..1_000).map(text).collect::<Vec<_>>().join(" OR ");
+    let deep = (0..63).fold("k.n:1".to_owned(), |inner, at| {
+        if at % 2 == 0 { format!("(x:1 OR {inner})") } else { format!("(-y:1 {inner})") }
+    });
+    let mixed = deep.replace("x:1", "country:x").replace("-y:1", "-type:y");
+    for text in [many(&|n| format!("type:t{n}")) + " OR type:T", many(&|n| format!("w{n}")) + " OR k.n:<2", deep, mixed]
+    {
+        let filter = filter::parse(&text).unwrap();
+        assert_eq!(found(&store, &filter).await.unwrap().len(), 1, "{}", &text[..80]);
+        assert_eq!(found(&store, &Filter::negated(filter)).await.unwrap().len(), 0, "{}", &text[..80]);
+    }
+    let nothing = Filter::Or(Vec::new());
+    assert_eq!(found(&store, &nothing).await.unwrap().len(), 0);
+    assert_eq!(
+        found(&store, &Filter::And(vec![Filter::All, Filter::test(Known::Type, Test::Exists)])).await.unwrap().len(),
+        1
+    );
+}
+
+#[test]
+fn filters_come_back_from_their_text() {
+    let mut dice = Dice(11);
+    for _ in 0..2_000 {
+        let filter = filters::random(&mut dice, 4);
+        assert_eq!(wire::decode(&wire::encode(&filter)), Some(filter));
+    }
+    assert_eq!(wire::decode("[\"raw\",[\"a\"],[\"<\",{\"bits\":-1}]]"), None);
+    let mut values: Vec<Value> = Vec::new();
+    let text = "'; DROP TABLE activity; --";
+    let condition = compile(
+        &Filter::And(vec![Filter::Word(text.into()), Filter::test(Known::Type, Test::Equals(text.into()))]),
+        &mut values,
+    );
+    assert!(!condition.contains("DROP") && values.len() == 2, "{condition}");
+}
