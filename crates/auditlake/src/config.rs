@@ -13,6 +13,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use auditlake_store::SourceInfo;
+use etcetera::{BaseStrategy, choose_base_strategy};
 use serde::Deserialize;
 use store_duckdb::Options;
 use toml::{Table, Value};
@@ -126,9 +127,9 @@ impl Config {
         if let Some(path) = &self.data {
             return Ok(DataDir::new(path.clone()));
         }
-        let dirs = directories::ProjectDirs::from("", "", "auditlake")
-            .ok_or_else(|| hinted("this user has no home directory to keep data in", "name a directory with --data"))?;
-        Ok(DataDir::new(dirs.data_dir().to_owned()))
+        let dirs = choose_base_strategy()
+            .map_err(|_| hinted("this user has no home directory to keep data in", "name a directory with --data"))?;
+        Ok(DataDir::new(dirs.data_dir().join("auditlake")))
     }
 
     /// How the engine is to be opened.
@@ -178,7 +179,7 @@ fn file(named: Option<&Path>) -> Result<Option<PathBuf>> {
     if here.is_file() {
         return Ok(Some(here));
     }
-    let platform = directories::ProjectDirs::from("", "", "auditlake").map(|dirs| dirs.config_dir().join("auditlake.toml"));
+    let platform = choose_base_strategy().ok().map(|dirs| dirs.config_dir().join("auditlake").join("auditlake.toml"));
     Ok(platform.filter(|path| path.is_file()))
 }
 
