@@ -4,6 +4,7 @@
 
 use activity::{Activity, Record};
 use auditlake_store::{Batch, BatchBuilder};
+use jiff::Timestamp;
 
 use crate::{Place, Reject};
 
@@ -12,6 +13,19 @@ use crate::{Place, Reject};
 pub struct Intake {
     builder: BatchBuilder,
     rejects: Vec<Reject>,
+    times: Option<(Timestamp, Timestamp)>,
+    reads: Vec<ApiRead>,
+    /// Whether to look for requests to the feed among the activities.
+    lists_reads: bool,
+}
+
+/// A request to the feed, as the feed shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiRead {
+    /// The `request-id` of its answer.
+    pub request_id: String,
+    /// When it happened, by the feed's clock.
+    pub at: Timestamp,
 }
 
 /// What came of the bytes that were taken in.
@@ -21,20 +35,41 @@ pub struct Taken {
     pub batch: Batch,
     /// The rest, in the order of taking.
     pub rejects: Vec<Reject>,
+    /// The oldest and the newest event time among the rows.
+    pub times: Option<(Timestamp, Timestamp)>,
+    /// The requests to the feed among the rows, if they were asked for.
+    pub reads: Vec<ApiRead>,
 }
 
 impl Intake {
     /// An intake with room for so many rows of usual size.
     pub fn with_capacity(rows: usize) -> Self {
-        Intake { builder: BatchBuilder::with_capacity(rows), rejects: Vec::new() }
+        Intake { builder: BatchBuilder::with_capacity(rows), ..Intake::default() }
+    }
+
+    /// Lists the requests to the feed among the activities, too.
+    pub fn listing_reads(self) -> Self {
+        Intake { lists_reads: true, ..self }
     }
 
     /// Takes one activity in. `place` is asked only if it is none.
     pub fn take(&mut self, raw: &[u8], place: impl FnOnce() -> Place) {
         match Activity::parse(raw) {
-            Ok(activity) => self.builder.push(&Record::of(&activity)),
+            Ok(activity) => self.push(&activity),
             Err(error) => self.reject(Reject { place: place(), reason: error.to_string(), bytes: raw.to_vec() }),
         }
+    }
+
+    fn push(&mut self, activity: &Activity) {
+        let at = activity.created_at;
+        let (oldest, newest) = self.times.unwrap_or((at, at));
+        self.times = Some((oldest.min(at), newest.max(at)));
+        if self.lists_reads && activity.kind == "compliance_api_accessed" {
+            let id =
+                activity.fields.iter().find(|(name, _)| name == "request_id").and_then(|(_, value)| value.as_str());
+            self.reads.extend(id.map(|id| ApiRead { request_id: id.to_owned(), at }));
+        }
+        self.builder.push(&Record::of(activity));
     }
 
     /// Keeps what somebody else found to be no activity.
@@ -44,7 +79,12 @@ impl Intake {
 
     /// Everything that was taken in; the intake is empty after it.
     pub fn finish(&mut self) -> Taken {
-        Taken { batch: self.builder.finish(), rejects: std::mem::take(&mut self.rejects) }
+        Taken {
+            batch: self.builder.finish(),
+            rejects: std::mem::take(&mut self.rejects),
+            times: self.times.take(),
+            reads: std::mem::take(&mut self.reads),
+        }
     }
 }
 

@@ -4,15 +4,29 @@
 //! says where they came from. What cannot be read as an activity is kept beside the store as a [`Reject`]. No engine and no
 //! SQL is known here, only the port.
 
+mod backfill;
+mod budget;
+mod desk;
 mod digest;
 mod error;
 pub mod import;
 mod intake;
 mod reject;
+mod source;
+mod state;
+mod stop;
+mod tail;
+mod upstream;
+mod walk;
 
+pub use budget::{Budget, Priority};
 pub use error::{CollectError, Result};
-pub use intake::{Intake, Taken};
+pub use intake::{ApiRead, Intake, Taken};
 pub use reject::{Place, Reject, RejectFile};
+pub use source::{Collector, SourceOptions};
+pub use state::{BackfillProgress, Phase, SourceState, Trouble};
+pub use stop::{Stop, Stopper, stop};
+pub use upstream::{InProcess, Upstream};
 
 #[cfg(test)]
 mod testing;

@@ -210,7 +210,10 @@ impl Collector {
         };
         let from = self.options.backfill_from;
         let from = from.unwrap_or_else(|| now.checked_sub(SourceOptions::DEFAULT_BACKFILL).unwrap_or(Timestamp::MIN));
-        let (point, saved) = (TailPoint { watermark: newest }, Saved::new(from, newest));
+        let point = TailPoint { watermark: newest };
+        // A span of the past may have been asked for before.
+        let mut saved = Saved::load(&self.desk).await?.unwrap_or_else(|| Saved::new(from, newest));
+        saved.add(from, newest);
         self.desk.commit(vec![haul], vec![point.checkpoint(), saved.checkpoint()]).await?;
         Ok(Some((point, saved)))
     }
@@ -226,3 +229,6 @@ pub(crate) async fn read_checkpoint<T: DeserializeOwned>(desk: &Desk, name: &'st
         message: error.to_string(),
     })
 }
+
+#[cfg(test)]
+mod tests;

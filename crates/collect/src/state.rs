@@ -1,0 +1,247 @@
+//! What a source is doing, for everybody who wants to know: page, metrics, health, command line.
+
+use std::time::Duration;
+
+use feed::client::{Error, ErrorKind, Exchange};
+use jiff::Timestamp;
+use serde::Serialize;
+use tokio::sync::watch;
+
+use crate::CollectError;
+
+/// What a source is at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Nothing has been heard from the feed yet.
+    #[default]
+    Starting,
+    /// Reading the past, and following the feed beside it.
+    Backfilling,
+    /// Following the feed.
+    Following,
+    /// Something is wrong that waiting may cure.
+    Retrying,
+    /// The feed refuses: a person must act. It is still asked now and then.
+    Refused,
+    /// Stopped on request.
+    Stopped,
+}
+
+/// What is wrong, in plain words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Trouble {
+    /// Since when.
+    pub since: Timestamp,
+    /// A short fixed name of the kind.
+    pub kind: String,
+    /// What happened.
+    pub message: String,
+    /// What to do.
+    pub hint: String,
+    /// Whether a person must act.
+    pub is_refused: bool,
+}
+
+/// How far a backfill is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct BackfillProgress {
+    /// The start of the span.
+    pub from: Timestamp,
+    /// Its end.
+    pub to: Timestamp,
+    /// Of the span, so many seconds are still to be read.
+    pub remaining_seconds: u64,
+    /// Rows read.
+    pub rows: u64,
+}
+
+impl BackfillProgress {
+    /// The share of the span that is read, 0 to 1.
+    pub fn share(&self) -> f64 {
+        let all = self.to.duration_since(self.from).as_secs_f64().max(1.0);
+        (1.0 - self.remaining_seconds as f64 / all).clamp(0.0, 1.0)
+    }
+
+    /// Whether nothing remains.
+    pub fn is_done(&self) -> bool {
+        self.remaining_seconds == 0
+    }
+}
+
+/// The state of a source. Counts are since the process began.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct SourceState {
+    /// The source's id.
+    pub source: String,
+    /// What it is at.
+    pub phase: Phase,
+    /// When a page last came.
+    pub last_success: Option<Timestamp>,
+    /// What is wrong, until it is not any more.
+    pub trouble: Option<Trouble>,
+    /// The newest event time up to which the feed has been followed.
+    pub watermark: Option<Timestamp>,
+    /// How long the feed took to show our own last request.
+    pub echo: Option<Duration>,
+    /// How many of the activities read were our own requests.
+    pub own_reads: u64,
+    /// Rows stored.
+    pub new: u64,
+    /// Rows read that were stored already.
+    pub known: u64,
+    /// Rows found by comparing that no earlier read had shown.
+    pub late: u64,
+    /// Records that were no activities.
+    pub rejected: u64,
+    /// Requests sent.
+    pub requests: u64,
+    /// Requests that gave no page, by kind.
+    pub errors: std::collections::BTreeMap<String, u64>,
+    /// The upstream's limit, requests a minute.
+    pub limit: Option<u64>,
+    /// What is left of it.
+    pub remaining: Option<u64>,
+    /// The backfill, if there is or was one.
+    pub backfill: Option<BackfillProgress>,
+}
+
+impl SourceState {
+    /// How far the watermark lies back.
+    pub fn lag(&self, now: Timestamp) -> Option<Duration> {
+        self.watermark.map(|watermark| now.duration_since(watermark).try_into().unwrap_or_default())
+    }
+
+    fn settle(&mut self) {
+        if self.phase == Phase::Stopped {
+            return;
+        }
+        self.phase = match &self.trouble {
+            Some(Trouble { is_refused: true, .. }) => Phase::Refused,
+            Some(_) => Phase::Retrying,
+            None if self.last_success.is_none() => Phase::Starting,
+            None if self.backfill.is_some_and(|backfill| !backfill.is_done()) => Phase::Backfilling,
+            None => Phase::Following,
+        };
+    }
+}
+
+/// Where the state is kept up to date.
+#[derive(Debug, Clone)]
+pub(crate) struct Board(watch::Sender<SourceState>);
+
+impl Board {
+    pub(crate) fn new(source: &str) -> Self {
+        Board(watch::Sender::new(SourceState { source: source.to_owned(), ..SourceState::default() }))
+    }
+
+    pub(crate) fn subscribe(&self) -> watch::Receiver<SourceState> {
+        self.0.subscribe()
+    }
+
+    pub(crate) fn update(&self, change: impl FnOnce(&mut SourceState)) {
+        self.0.send_modify(|state| {
+            change(state);
+            state.settle();
+        });
+    }
+
+    /// A request has been answered.
+    pub(crate) fn asked(&self, exchange: &Exchange, error: Option<&Error>) {
+        self.update(|state| {
+            state.requests += 1;
+            state.limit = exchange.rate_limit.limit.or(state.limit);
+            state.remaining = exchange.rate_limit.remaining.or(state.remaining);
+            match error {
+                None => state.last_success = Some(Timestamp::now()),
+                Some(error) => *state.errors.entry(error.label().to_owned()).or_default() += 1,
+            }
+        });
+    }
+
+    /// Something is wrong. It is logged once, when it begins.
+    pub(crate) fn trouble(&self, trouble: Trouble) {
+        self.update(|state| {
+            let same = state.trouble.as_ref().filter(|old| old.kind == trouble.kind);
+            if same.is_none() {
+                let Trouble { message, hint, .. } = &trouble;
+                tracing::warn!(source = state.source, hint, "{message}");
+            }
+            let since = same.map_or(trouble.since, |old| old.since);
+            state.trouble = Some(Trouble { since, ..trouble });
+        });
+    }
+
+    /// Nothing is wrong any more.
+    pub(crate) fn well(&self) {
+        self.update(|state| {
+            if let Some(trouble) = state.trouble.take() {
+                tracing::info!(source = state.source, since = %trouble.since, "works again: {}", trouble.kind);
+            }
+        });
+    }
+}
+
+/// A request's failure in plain words.
+pub(crate) fn trouble_of(error: &Error) -> Trouble {
+    let status = error.api().map_or(0, |api| api.status);
+    let hint = match (&error.kind, status) {
+        (_, 401) => {
+            "the key is unknown or revoked: create a new one with the scope read:compliance_activities and configure it"
+        }
+        (_, 403) => {
+            "the key lacks a scope: create one with the scope read:compliance_activities; scopes of a key never change"
+        }
+        (_, 404) => "nothing is found at this address: look at the base URL",
+        (_, 400) => {
+            "the feed does not accept the request: look at organization_ids and the other settings of this source"
+        }
+        (_, 429) => "other tools use the same budget: leave them a larger share, or wait",
+        (ErrorKind::Api(_), _) => "the feed has a problem of its own: it is asked again by itself",
+        (ErrorKind::Connect(_), _) => "look at the network, the proxy and the base URL",
+        (ErrorKind::TooLarge { .. }, _) => "raise the bound on the size of a page",
+        _ => "it is asked again by itself; if it stays, look at the network and the proxy",
+    };
+    let mut message = error.to_string();
+    let mut cause = std::error::Error::source(&error.kind);
+    while let Some(inner) = cause {
+        let text = inner.to_string();
+        if !message.contains(&text) {
+            message = format!("{message}: {text}");
+        }
+        cause = inner.source();
+    }
+    Trouble {
+        since: Timestamp::now(),
+        kind: error.label().to_owned(),
+        message,
+        hint: hint.to_owned(),
+        is_refused: matches!(status, 400 | 401 | 403 | 404),
+    }
+}
+
+/// The same for what happens on this side.
+pub(crate) fn trouble_here(error: &CollectError) -> Trouble {
+    let mut message = error.to_string();
+    if let Some(cause) = std::error::Error::source(error) {
+        message = format!("{message}: {cause}");
+    }
+    Trouble {
+        since: Timestamp::now(),
+        kind: "store".to_owned(),
+        message,
+        hint: error.hint().unwrap_or("it is tried again by itself; nothing is lost").to_owned(),
+        is_refused: false,
+    }
+}
+
+/// A feed that says that more follows but leads nowhere.
+pub(crate) fn stuck() -> Trouble {
+    Trouble {
+        since: Timestamp::now(),
+        kind: "stuck".to_owned(),
+        message: "the feed says that more follows, but gives the same page again, or none".to_owned(),
+        hint: "it is asked again by itself; if it stays, tell whoever runs the feed".to_owned(),
+        is_refused: false,
+    }
+}
