@@ -12,6 +12,7 @@ let isPaused = false;
 let isBusy = false;
 let isBehind = false;
 let retry = 0;
+let pointer = "";
 const shown = new Map();
 const held = new Set();
 
@@ -26,10 +27,9 @@ function open() {
   close();
   if (isPaused || document.hidden) return;
   events = new EventSource("/live");
-  events.addEventListener("open", () => say("live", "Live"));
   events.addEventListener("commit", (event) => {
-    say("live", "Live");
-    if (event.data !== seq) refresh(event.data);
+    if (event.data === seq) say("live", "Live");
+    else refresh(event.data);
   });
   events.addEventListener("error", () => {
     say("lost", "Reconnecting…", "The service does not answer. What you see is as it was.");
@@ -57,6 +57,7 @@ async function refresh(newest) {
     if (!isPaused) {
       replace(new DOMParser().parseFromString(html, "text/html").body);
       seq = newest;
+      say("live", "Live");
     }
   } catch (error) {
     say("lost", "Not up to date", `The service did not answer (${error.message}). What you see is as it was.`);
@@ -77,6 +78,7 @@ function replace(body) {
     const present = document.getElementById(region.id);
     const html = region.innerHTML;
     if (!present || shown.get(region.id) === html) continue;
+    present.classList.toggle("is-held", isInUse(present));
     if (isInUse(present)) {
       held.add(present);
     } else {
@@ -91,8 +93,7 @@ function isInUse(region) {
   const selection = getSelection();
   if (selection && !selection.isCollapsed && selection.containsNode(region, true)) return true;
   if (!("hold" in region.dataset)) return false;
-  const canHover = matchMedia("(hover: hover)").matches;
-  return (canHover && region.matches(":hover")) || region.contains(document.activeElement);
+  return (pointer === "mouse" && region.matches(":hover")) || region.querySelector(":focus-visible") !== null;
 }
 
 function swap(present, region) {
@@ -139,6 +140,7 @@ if (page) {
       open();
     }
   });
+  addEventListener("pointermove", (event) => (pointer = event.pointerType), { passive: true });
   document.addEventListener("visibilitychange", open);
   addEventListener("pagehide", close);
   addEventListener("pageshow", (event) => event.persisted && open());
