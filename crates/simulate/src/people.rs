@@ -6,7 +6,7 @@
 use serde::Serialize;
 
 use crate::{
-    calendar::{MINUTE, Micros, day_of, is_weekend},
+    calendar::{DAY, MINUTE, Micros, day_of, is_weekend},
     devices::Client,
     hash::{below, mix, permille, pick},
     ids::{Id, uuid},
@@ -251,7 +251,7 @@ pub(crate) enum Unit {
 impl Traits {
     /// The start of a local day in UTC.
     pub(crate) fn midnight(&self, day: i64) -> Micros {
-        day * crate::calendar::DAY - Micros::from(CITIES[usize::from(self.city)].offset) * MINUTE
+        midnight(self.city, day)
     }
 
     /// The working hours of a local day, if it is one: weekends, holidays and sick days are not.
@@ -276,7 +276,7 @@ impl Traits {
     pub(crate) fn whereabouts(&self, day: i64) -> (NetworkKind, u8) {
         let luck = mix(self.hash ^ 0x3e4e, day as u64);
         let week = (day + 3).div_euclid(7) as u64;
-        if permille(mix(self.hash ^ 0x741b, week), 15) {
+        if permille(mix(self.hash ^ 0x741b, week), 2) {
             return (NetworkKind::Office, CITIES[usize::from(self.city)].neighbour);
         }
         let kind = match below(luck, 100) {
@@ -292,4 +292,9 @@ impl Traits {
 /// The local day of a moment for somebody who lives in this city.
 pub(crate) fn local_day(city: u8, at: Micros) -> i64 {
     day_of(at + Micros::from(CITIES[usize::from(city)].offset) * MINUTE)
+}
+
+/// The start of a local day in a city, in UTC.
+pub(crate) fn midnight(city: u8, day: i64) -> Micros {
+    day * DAY - Micros::from(CITIES[usize::from(city)].offset) * MINUTE
 }

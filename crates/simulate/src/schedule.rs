@@ -39,6 +39,10 @@ pub(crate) fn routines(organization: &Organization, book: &Book, start: Micros, 
     }
 }
 
+/// The longest that a rarity may take, so that a quarter has room for it after its change weeks have begun.
+#[cfg(test)]
+const LONGEST: Micros = (QUARTER - CHANGES - 6) * DAY;
+
 /// Appends the rare events of the span.
 pub(crate) fn rarities(organization: &Organization, book: &Book, start: Micros, span: &Span, out: &mut Vec<Event>) {
     let start_day = day_of(start);
@@ -94,5 +98,17 @@ fn cast(organization: &Organization, casting: Casting, of: u32, newcomer: u32, h
         Casting::Anybody => organization.anybody(hash),
         Casting::Newcomer => newcomer,
         Casting::Colleague => organization.colleague(of, hash),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_rarity_fits_into_its_quarter() {
+        for story in &crate::script::book().rarities {
+            assert!(story.span < LONGEST, "{}: {} days", story.name, story.span / DAY);
+        }
     }
 }

@@ -1,13 +1,13 @@
 //! Turns a story that begins at a moment into its events.
 
 use crate::{
-    calendar::{DAY, HOUR, Micros, weekday},
+    calendar::{HOUR, Micros, weekday},
     devices::Client,
     event::{Actor, Event},
-    hash::{Draw, below, mix, permille, pick},
+    hash::{Draw, below, mix, named, permille, pick},
     ids::Id,
     networks::NetworkKind,
-    people::{Organization, Traits, local_day},
+    people::{Organization, Traits, local_day, midnight},
     render::each,
     script::{Part, Step, Story, TypeSet, book},
 };
@@ -60,12 +60,22 @@ impl Telling<'_> {
         }
     }
 
-    /// Work that waits for a day or more is not taken up at a weekend.
+    /// What waits for an hour or more is not taken up at night or at a weekend.
     fn later(&self, at: Micros, delay: Micros) -> Micros {
         let at = at + delay;
-        match weekday(local_day(self.city, at)) {
-            5 if delay >= 12 * HOUR => at + 2 * DAY,
-            6 if delay >= 12 * HOUR => at + DAY,
+        if !self.story.patient || delay < HOUR {
+            return at;
+        }
+        let day = local_day(self.city, at);
+        let begins = midnight(self.city, day);
+        // In the morning, at a minute that depends on when it would have been.
+        let morning = |day| midnight(self.city, day) + 9 * HOUR + (at - begins) / 24;
+        match (weekday(day), (at - begins) / HOUR) {
+            (5, _) => morning(day + 2),
+            (6, _) => morning(day + 1),
+            (_, 0..8) => morning(day),
+            (4, 18..) => morning(day + 3),
+            (_, 18..) => morning(day + 1),
             _ => at,
         }
     }
@@ -84,6 +94,14 @@ impl Telling<'_> {
         }
     }
 
+    /// A story that goes on on another day goes on where the person is then.
+    fn stay(&self, actor: &mut Actor, organization: &Organization, at: Micros) {
+        if at - self.begins > 6 * HOUR {
+            let traits = organization.traits(self.own);
+            (actor.place, actor.city) = traits.whereabouts(local_day(traits.city, at));
+        }
+    }
+
     fn actor(&self, organization: &Organization, step: &Step, turn: u8, at: Micros) -> Actor {
         let root = self.root;
         let mut actor = Actor {
@@ -95,16 +113,22 @@ impl Telling<'_> {
             city: self.city,
         };
         match step.actor {
-            Part::Own | Part::Anonymous | Part::Stranger | Part::Ghost => {}
+            Part::Own | Part::Anonymous => self.stay(&mut actor, organization, at),
+            Part::Stranger | Part::Ghost => {}
             Part::Owner => settle(&mut actor, organization, 0, at),
             Part::Target | Part::AnonymousTarget => settle(&mut actor, organization, self.target, at),
             Part::Each => settle(&mut actor, organization, each(organization, self.target, turn), at),
             Part::AnonymousEach => actor.who = each(organization, self.target, turn),
             Part::Scim | Part::System | Part::Anthropic => {}
             Part::Service | Part::Key | Part::AdminKey | Part::StoryKey | Part::StoryAdminKey => {
-                actor.who = below(mix(root, 7), 6) as u32;
+                // Always the same one for the same kind of story; the last is for reading the compliance log.
+                let compliance = step.name == "compliance_api_accessed";
+                actor.who = if compliance { READER } else { below(named(self.story.name), u64::from(READER)) as u32 };
                 actor.place = NetworkKind::Cloud;
-                actor.client = pick(mix(root, 8), &[Client::PythonSdk, Client::PythonSdk, Client::TypescriptSdk]);
+                actor.client = pick(
+                    mix(named(self.story.name), 8),
+                    &[Client::PythonSdk, Client::PythonSdk, Client::TypescriptSdk],
+                );
             }
             Part::Federated | Part::Identity => {
                 actor.who = below(mix(root, 7), 40) as u32;
@@ -126,6 +150,9 @@ impl Telling<'_> {
         actor
     }
 }
+
+/// The number of the old key that another tool of the company reads the compliance log with.
+const READER: u32 = 4;
 
 /// Puts another person where they are on that day, at their own machine.
 fn settle(actor: &mut Actor, organization: &Organization, who: u32, at: Micros) {

@@ -101,6 +101,8 @@ pub(crate) struct Story {
     pub(crate) lasting: bool,
     /// Which programs people use for it.
     pub(crate) surface: Surface,
+    /// What waits for an hour or more waits for the working hours.
+    pub(crate) patient: bool,
     /// Only in the quarterly change weeks, a month or more after the beginning.
     pub(crate) late: bool,
     /// The longest that it can take.

@@ -63,9 +63,12 @@ fn read(line: &'static str, open: &mut Open, book: &mut Book) -> Result<(), Stri
     let (_, story, writing) = open.as_mut().ok_or("a step before any story")?;
     let step = step(body, story, writing)?;
     story.types.add(step.kind);
-    // A repetition waits as long as the first time; a long wait may end at a weekend and wait on.
-    let weekend = if step.delay.1 >= 12 * HOUR { 2 * DAY } else { 0 };
-    story.span += (step.delay.1 + weekend) * Micros::from(step.times.1);
+    // A repetition waits as long as the first time; a long wait may end at a weekend or at night, and go on.
+    let waits = match step.delay.1 {
+        HOUR.. if story.patient => 3 * DAY,
+        _ => 0,
+    };
+    story.span += (step.delay.1 + waits) * Micros::from(step.times.1);
     story.steps += 1;
     book.steps.push(step);
     Ok(())
@@ -108,6 +111,7 @@ fn head(line: &'static str) -> Result<(&'static str, Story, Writing), String> {
         lasting: false,
         surface: Surface::Any,
         late: false,
+        patient: matches!(kind, "routine" | "rare"),
         span: 0,
         types: TypeSet::default(),
     };
@@ -143,6 +147,7 @@ fn attribute(word: &str, story: &mut Story, writing: &mut Writing) -> Option<()>
             });
         }
         "hours" => {
+            story.patient &= value == "work";
             story.hours = match value {
                 "work" => Hours::Work,
                 "any" => Hours::Any,
