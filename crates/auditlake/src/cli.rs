@@ -55,6 +55,9 @@ pub enum Command {
     Simulate(Simulate),
     /// Check any feed against the contract, reading only; exit code 3 if a check fails
     Conformance(Conformance),
+    /// Access keys for the feed that this deployment serves
+    #[command(subcommand)]
+    Keys(Keys),
     /// Write a generated page of the documentation to stdout
     #[command(hide = true)]
     Docs { page: DocsPage },
@@ -134,8 +137,8 @@ pub struct Query {
 
 #[derive(Debug, Args)]
 pub struct Search {
-    /// What to find, such as `type:sso_login_failed ip:192.0.2.0/24`; everything if empty
-    #[arg(default_value = "", allow_hyphen_values = true)]
+    /// What to find, such as `type:sso_login_failed ip:192.0.2.0/24`; everything if empty. `--` before one that begins with `-`
+    #[arg(default_value = "")]
     pub filter: Vec<String>,
     /// Not before this time: RFC 3339, a date, or an age such as 15m, 24h, 7d, 6y
     #[arg(long, value_name = "T")]
@@ -153,7 +156,7 @@ pub struct Search {
 #[derive(Debug, Args)]
 pub struct Tail {
     /// What to find; everything if empty
-    #[arg(default_value = "", allow_hyphen_values = true)]
+    #[arg(default_value = "")]
     pub filter: Vec<String>,
     /// Begin with so many of the newest
     #[arg(short = 'n', long, value_name = "N", default_value_t = 10)]
@@ -222,6 +225,38 @@ pub struct Conformance {
     pub key: Option<String>,
 }
 
+#[derive(Debug, Subcommand)]
+pub enum Keys {
+    /// Make a key; it is written to stdout now and can never be read again
+    Create(CreateKey),
+    /// All keys, none of them readable
+    List {
+        #[arg(long, value_enum)]
+        format: Option<ListFormat>,
+    },
+    /// Revoke a key for good, at once
+    Revoke {
+        /// Its id, `apikey_01…`
+        id: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct CreateKey {
+    /// What to call it, such as the tool that uses it
+    #[arg(long, value_name = "N")]
+    pub name: Option<String>,
+    /// What it may do; may stand several times
+    #[arg(long, value_name = "SCOPE", default_value = feed::server::SCOPE, value_parser = scope)]
+    pub scope: Vec<String>,
+    /// Its own budget, within that of all keys together
+    #[arg(long, value_name = "N")]
+    pub requests_per_minute: Option<u32>,
+    /// Write everything that is known of it, not the key alone
+    #[arg(long, value_enum)]
+    pub format: Option<ListFormat>,
+}
+
 /// The form of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ListFormat {
@@ -249,6 +284,15 @@ impl From<ListFormat> for QueryFormat {
             ListFormat::Jsonl => QueryFormat::Jsonl,
             ListFormat::Csv => QueryFormat::Csv,
         }
+    }
+}
+
+/// A scope in upstream's form, `verb:what`.
+fn scope(text: &str) -> Result<String, String> {
+    let is_word = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+    match text.split_once(':') {
+        Some((verb, what)) if is_word(verb) && is_word(what) => Ok(text.to_owned()),
+        _ => Err(format!("write it as verb:what, such as {}", feed::server::SCOPE)),
     }
 }
 

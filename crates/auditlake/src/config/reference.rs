@@ -11,6 +11,7 @@ pub enum Kind {
     Whole,
     Number,
     List,
+    Switch,
 }
 
 /// A setting.
@@ -47,6 +48,8 @@ pub const SETTINGS: &[Setting] = &[
     setting("store", "threads", Kind::Whole, "the number of cores", "4", "threads for queries"),
     setting("query", "timeout_seconds", Kind::Number, "300", "60", "time after which a query is cancelled, in seconds"),
     setting("query", "max_rows", Kind::Whole, "10000000", "1000000", "rows after which a query ends with an error"),
+    setting("feed", "requests_per_minute", Kind::Whole, "600", "6000", "the budget of the served feed, all its keys together"),
+    setting("feed", "serve_own_reads", Kind::Switch, "false", "true", "whether the served feed shows who read it, too"),
     setting("source", "name", Kind::Text, "required", "main", "the source's id, column `sourceID`; keep it, as records are known by it"),
     setting("source", "base_url", Kind::Text, "https://api.anthropic.com", "https://api.anthropic.com", "the feed's address"),
     setting("source", "key", Kind::Text, "none", "sk-ant-api01-…", "the access key itself; a file or a command is better"),
@@ -68,6 +71,7 @@ impl Kind {
             Kind::Whole => "a whole number",
             Kind::Number => "a number",
             Kind::List => "a list of texts",
+            Kind::Switch => "true or false",
         }
     }
 
@@ -76,6 +80,7 @@ impl Kind {
             Kind::Text => Value::String(text.to_owned()),
             Kind::Whole => Value::Integer(text.trim().parse().ok()?),
             Kind::Number => Value::Float(text.trim().parse().ok()?),
+            Kind::Switch => Value::Boolean(text.trim().parse().ok()?),
             Kind::List => Value::Array(text.split(',').map(|item| Value::String(item.trim().to_owned())).collect()),
         })
     }
@@ -107,12 +112,14 @@ pub fn markdown() -> String {
         ("server", "`[server]`"),
         ("store", "`[store]`: the embedded engine."),
         ("query", "`[query]`: what one query may take."),
+        ("feed", "`[feed]`: the Activity Feed that this deployment serves."),
         ("source", "`[[source]]`: one for each feed, each with a key of its own."),
     ] {
         let _ = writeln!(page, "\n## {}\n\n{about}\n", if section.is_empty() { "General" } else { section });
-        page.push_str("| Setting | Variable | Default | Meaning |\n| --- | --- | --- | --- |\n");
+        page.push_str("| Setting | Variable | Default | Meaning | Example |\n| --- | --- | --- | --- | --- |\n");
         for setting in SETTINGS.iter().filter(|setting| setting.section == section) {
-            let _ = writeln!(page, "| `{}` | `{}` | {} | {} |", setting.name, setting.variable(), setting.default, setting.about);
+            let Setting { name, default, about, example, .. } = setting;
+            let _ = writeln!(page, "| `{name}` | `{}` | {default} | {about} | `{example}` |", setting.variable());
         }
     }
     page.push_str(TAIL);
