@@ -84,6 +84,14 @@ fn is_raw(filter: &Filter, depth: usize) -> bool {
 
 /// The call that puts the row's raw log together and asks it.
 fn raw_passes(filter: &Filter, values: &mut Vec<Value>) -> String {
+    let mut look = String::new();
+    if let Filter::Test { field: Field::Raw(path), .. } = filter
+        && let Some(key) = path.last().filter(|key| row::is_plain_key(key))
+    {
+        // The engine looks at this column alone and reads the others only where it says yes.
+        values.push(Value::Text(format!("{key}\"")));
+        look = r"(contains(raw_rest, ?) OR contains(raw_rest, '\u')) AND ".to_owned();
+    }
     values.push(Value::Text(wire::encode(filter)));
-    format!("{}(?, raw_rest, event_id, event_time, resource_ids)", function::RAW_PASSES)
+    format!("({look}{}(?, raw_rest, event_id, event_time, resource_ids))", function::RAW_PASSES)
 }

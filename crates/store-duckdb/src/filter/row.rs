@@ -9,10 +9,10 @@ use std::{
 use activity::{Activity, Actor, value::Value};
 use auditlake_store::{
     filter::{Field, Filter, Glob, Known, Test, matches, parse_time, word_forms},
-    raw,
+    raw::{MARK_ID, MARK_RESOURCES, MARK_TIME_MICROS, MARK_TIME_SECONDS},
     schema::RESOURCE_SEPARATOR,
 };
-use jiff::Timestamp;
+use jiff::{Timestamp, tz::Offset};
 
 /// Whether a value passes, as it would in a raw log.
 pub(super) fn passes(test: &Test, value: Value<'_>) -> bool {
@@ -38,11 +38,17 @@ pub(super) fn time_of(text: &str) -> Option<Timestamp> {
 /// A test, ready for many texts.
 pub(super) struct TextTest {
     test: Test,
+    /// The text of a network, which passes as well.
+    network: String,
 }
 
 impl TextTest {
     pub(super) fn new(test: Test) -> Self {
-        TextTest { test }
+        let network = match &test {
+            Test::InNetwork(network) => network.with_bits(),
+            _ => String::new(),
+        };
+        TextTest { test, network }
     }
 
     /// Whether a text passes. The empty one is a value.
@@ -50,6 +56,10 @@ impl TextTest {
         match &self.test {
             Test::Equals(wanted) => wanted.eq_ignore_ascii_case(text),
             Test::Pattern(glob) => glob.matches(text),
+            Test::InNetwork(network) => match text.parse() {
+                Ok(address) => network.contains(address),
+                Err(_) => self.network.eq_ignore_ascii_case(text),
+            },
             test => passes(test, Value::String(Cow::Borrowed(text))),
         }
     }
@@ -66,6 +76,65 @@ pub(super) struct Stored<'r> {
     pub(super) id: &'r str,
     pub(super) time: Timestamp,
     pub(super) resources: &'r str,
+}
+
+impl Stored<'_> {
+    /// Adds the raw log to `out`: as [`auditlake_store::raw::join`] does, for a million rows at a time.
+    fn join(&self, out: &mut String) {
+        let mut rest = self.rest;
+        while let Some(at) = first_mark(rest.as_bytes()) {
+            out.push_str(&rest[..at]);
+            let mark = char::from(rest.as_bytes()[at]);
+            rest = &rest[at + 1..];
+            match mark {
+                MARK_ID => out.push_str(self.id),
+                MARK_TIME_MICROS => push_time(self.time, true, out),
+                MARK_TIME_SECONDS => push_time(self.time, false, out),
+                other => {
+                    let at = MARK_RESOURCES.iter().position(|&mark| mark == other);
+                    let resource = at.and_then(|at| self.resources.split(RESOURCE_SEPARATOR).nth(at));
+                    out.push_str(resource.unwrap_or_default());
+                }
+            }
+        }
+        out.push_str(rest);
+    }
+}
+
+/// Where the first byte from 1 to 7 stands. Looks at many bytes at once, as there are few.
+fn first_mark(bytes: &[u8]) -> Option<usize> {
+    let is_mark = |byte: &u8| byte.wrapping_sub(1) < 7;
+    let mut start = 0;
+    for chunk in bytes.chunks(32) {
+        if chunk.iter().fold(false, |found, byte| found | is_mark(byte)) {
+            return chunk.iter().position(is_mark).map(|at| start + at);
+        }
+        start += chunk.len();
+    }
+    None
+}
+
+/// Adds a time as the marks stand for it: of the years 0 to 9999.
+fn push_time(time: Timestamp, with_micros: bool, out: &mut String) {
+    let time = Offset::UTC.to_datetime(time);
+    let mut digits = |number: i32, count: u32, end: char| {
+        for place in (0..count).rev() {
+            out.push(char::from(b'0' + (number / 10_i32.pow(place) % 10).unsigned_abs() as u8));
+        }
+        out.push(end);
+    };
+    digits(time.year().into(), 4, '-');
+    digits(time.month().into(), 2, '-');
+    digits(time.day().into(), 2, 'T');
+    digits(time.hour().into(), 2, ':');
+    digits(time.minute().into(), 2, ':');
+    match with_micros {
+        true => {
+            digits(time.second().into(), 2, '.');
+            digits(time.subsec_nanosecond() / 1_000, 6, 'Z');
+        }
+        false => digits(time.second().into(), 2, 'Z'),
+    }
 }
 
 /// A filter, ready for many rows.
@@ -144,14 +213,18 @@ impl Key {
     fn new(key: &str) -> Self {
         // A string takes all of this without an error.
         let quoted = serde_json::to_string(key).unwrap_or_default();
-        let has_short_escape = key.contains(|sign: char| sign.is_control() || matches!(sign, '"' | '\\' | '/'));
-        Key { quoted, escape: if has_short_escape { "\\" } else { "\\u" } }
+        Key { quoted, escape: if is_plain_key(key) { "\\u" } else { "\\" } }
     }
 
     /// Keys are stored as they stand in the raw log: what has a column is a value.
     fn may_stand_in(&self, rest: &str) -> bool {
         rest.contains(self.quoted.as_str()) || rest.contains(self.escape)
     }
+}
+
+/// Whether every other spelling of the key has a `\u` in it.
+pub(super) fn is_plain_key(key: &str) -> bool {
+    !key.contains(|sign: char| sign.is_control() || matches!(sign, '"' | '\\' | '/'))
 }
 
 thread_local! {
@@ -171,15 +244,15 @@ struct Row<'t, 's> {
 impl<'t> Row<'t, '_> {
     fn raw(&self) -> &'t str {
         self.raw.get_or_init(|| {
-            let resources: Vec<&str> = self.stored.resources.split(RESOURCE_SEPARATOR).collect();
-            raw::join(self.stored.rest, self.stored.id, self.stored.time, &resources)
+            let mut raw = String::with_capacity(self.stored.rest.len() + 160);
+            self.stored.join(&mut raw);
+            raw
         })
     }
 
     fn lower(&mut self) -> &str {
         if self.lower.is_empty() {
-            let raw = self.raw();
-            self.lower.push_str(raw);
+            self.stored.join(self.lower);
             self.lower.make_ascii_lowercase();
         }
         self.lower
