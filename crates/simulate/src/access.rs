@@ -36,7 +36,7 @@ pub(crate) struct Recorder {
 impl Recorder {
     pub(crate) fn record(&self, access: &Access, key_id: &str, at: Micros, seed: u64) {
         let id = Id::of(mix(seed, named(&access.request_id)), at as u64);
-        let visible = at + below(mix(id.0, 1), 9 * SECOND as u64 / 10) as Micros;
+        let visible = at + SECOND / 20 + below(mix(id.0, 1), 8 * SECOND as u64 / 10) as Micros;
         let json = Bytes::from(write(access, key_id, at, id));
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.insert((at, id), Echo { at, id, visible, json });

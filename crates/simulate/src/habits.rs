@@ -9,9 +9,11 @@ use crate::{
     event::Event,
     hash::{below, mix, permille},
     networks::NetworkKind,
-    people::{Organization, Role, Traits, local_day},
+    people::{Organization, Role},
+    project::Project,
     script::{Book, Story, Surface, TypeSet},
     telling::{Span, Telling, by},
+    traits::{Traits, local_day},
 };
 
 /// Sessions never run longer than this.
@@ -19,8 +21,6 @@ const LONGEST: Micros = 4 * HOUR;
 /// A local day's events lie between these, counted from its midnight.
 const EARLIEST: Micros = 6 * HOUR;
 const LATEST: Micros = 22 * HOUR + LONGEST;
-/// A project lives for so many days.
-const PROJECT_DAYS: i64 = 21;
 /// A chat is deleted on the third day or not at all, so that everybody can tell whether it still exists.
 const DELETED_AFTER: i64 = 3;
 
@@ -44,13 +44,6 @@ struct Head<'a> {
     story: &'a Story,
     root: u64,
     begins: Micros,
-}
-
-/// The project that a person has during some weeks.
-struct Project {
-    root: u64,
-    begins: Micros,
-    last_day: i64,
 }
 
 impl<'a> Habits<'a> {
@@ -247,21 +240,6 @@ fn session(traits: &Traits, day: i64, number: u64, (begins, ends): (Micros, Micr
         return (root, evening + below(mix(root, 1), 110) as Micros * MINUTE);
     }
     (root, begins + below(mix(root, 1), (ends - begins) as u64) as Micros)
-}
-
-impl Project {
-    /// The project of the weeks in which a day lies. One that would have begun before the simulation begins with it,
-    /// unless its end is near.
-    fn of(traits: &Traits, day: i64, start: Micros) -> Option<Project> {
-        let shift = below(mix(traits.hash, 0x960), PROJECT_DAYS as u64) as i64;
-        let period = (day + shift).div_euclid(PROJECT_DAYS);
-        let root = mix(traits.hash ^ 0x960_1ec7, period as u64) | 1;
-        let first_day = period * PROJECT_DAYS - shift;
-        let last_day = first_day + PROJECT_DAYS - 1;
-        let begins = traits.midnight(first_day) + (600 + below(mix(root, 1), 300) as Micros) * MINUTE;
-        let begins = if begins < start { start + (10 + below(mix(root, 2), 180) as Micros) * MINUTE } else { begins };
-        (begins + DAY / 4 < traits.midnight(last_day)).then_some(Project { root, begins, last_day })
-    }
 }
 
 /// A telling with the program and from the place that fit the session.

@@ -7,6 +7,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test fails by panicking"))]
 
 mod access;
+mod actor;
 mod calendar;
 mod clock;
 mod cursor;
@@ -18,7 +19,9 @@ mod hash;
 mod ids;
 mod networks;
 mod people;
+mod project;
 mod render;
+mod samples;
 mod scenario;
 mod schedule;
 mod script;
@@ -27,6 +30,7 @@ mod simulation;
 mod source;
 mod stream;
 mod telling;
+mod traits;
 mod truth;
 mod unknown;
 pub mod validate;
@@ -37,6 +41,7 @@ pub use clock::{Clock, Pace};
 pub use faults::{Fault, FaultKind, Faults};
 pub use networks::{Network, NetworkKind, networks};
 pub use people::{Organization, Person, Role};
+pub use samples::samples;
 pub use scenario::{ScenarioInfo, scenarios};
 pub use simulation::{Config, ConfigError, Simulation};
 pub use truth::{Activities, Activity};

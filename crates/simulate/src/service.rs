@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use feed::server::{Access, AccessLog, FaultRequest, KeyError, KeyIdentity, Keys, Plan, same_secret};
 use jiff::{SignedDuration, Timestamp};
 
-use crate::{Simulation, clock::Pace, simulation::skew};
+use crate::{Simulation, clock::Pace, hash::happens, simulation::skew};
 
 #[async_trait::async_trait]
 impl Keys for Simulation {
@@ -19,13 +19,14 @@ impl feed::server::Faults for Simulation {
         self.faults.plan(1 + self.requests.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// The simulated clock where it runs as the real one does. Where it does not, the skew alone: rate limits are real.
+    /// The simulated clock where it runs as the real one does. Where it does not, the real one: rate limits are real.
     fn now(&self) -> Timestamp {
-        if self.clock.pace() == Pace::Real {
-            return self.clock.now();
-        }
-        let real = Timestamp::now();
-        real.checked_add(SignedDuration::from_micros(skew(&self.faults))).unwrap_or(real)
+        let real = self.clock.pace() == Pace::Real;
+        let luck = self.faults.luck(5, self.requests.load(Ordering::Relaxed));
+        // A skew of all the time is in the simulated clock already.
+        let off = skew(&self.faults, |rate| happens(luck, rate) && !(real && rate >= 1.0));
+        let clock = if real { self.clock.now() } else { Timestamp::now() };
+        clock.checked_add(SignedDuration::from_micros(off)).unwrap_or(clock)
     }
 }
 

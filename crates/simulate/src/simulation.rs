@@ -29,7 +29,7 @@ use crate::{
 pub struct Config {
     /// What everything follows from.
     pub seed: u64,
-    /// The number of people, 1 to 10,000,000.
+    /// The number of people, 1 to 1,000,000.
     pub people: u32,
     /// How many days of past there are.
     pub days: u32,
@@ -68,7 +68,7 @@ impl Default for Config {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
     /// The number of people.
-    #[error("a simulation needs 1 to 10000000 people, not {0}")]
+    #[error("a simulation needs 1 to 1000000 people, not {0}")]
     People(u32),
     /// The span of the past.
     #[error("the past has to begin before now and at most 36500 days ago")]
@@ -105,7 +105,7 @@ pub struct Simulation {
 impl Simulation {
     /// Sets the organization up; nothing is computed yet.
     pub fn new(config: Config) -> Result<Simulation, ConfigError> {
-        if config.people == 0 || config.people > 10_000_000 {
+        if config.people == 0 || config.people > 1_000_000 {
             return Err(ConfigError::People(config.people));
         }
         if matches!(config.pace, Pace::Times(speed) if !(speed > 0.0 && speed.is_finite())) {
@@ -132,7 +132,7 @@ impl Simulation {
             FaultKind::Late(by) if fault.rate > 0.0 => Some((fault.rate, by)),
             _ => None,
         });
-        let anchor = timestamp(now + skew(&faults));
+        let anchor = timestamp(now + skew(&faults, |rate| rate >= 1.0));
         let renderer = Renderer::new(organization.clone());
         let key_id = renderer.old_key(KEY).text("apikey_");
         Ok(Simulation {
@@ -202,13 +202,13 @@ impl Simulation {
 /// The number of the organization's old key that reads the feed.
 const KEY: u64 = 5;
 
-/// How far the simulated clock is off.
-pub(crate) fn skew(faults: &Faults) -> Micros {
+/// How far a clock is off that is hit by the faults that `hit` says.
+pub(crate) fn skew(faults: &Faults, hit: impl Fn(f64) -> bool) -> Micros {
     faults
         .all
         .iter()
         .filter_map(|fault| match fault.kind {
-            FaultKind::Skew(skew) if fault.rate >= 1.0 => {
+            FaultKind::Skew(skew) if hit(fault.rate) => {
                 let by = skew.by.as_micros() as Micros;
                 Some(if skew.behind { -by } else { by })
             }

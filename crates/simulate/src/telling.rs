@@ -7,9 +7,10 @@ use crate::{
     hash::{Draw, below, mix, named, permille, pick},
     ids::Id,
     networks::NetworkKind,
-    people::{Organization, Traits, local_day, midnight},
+    people::Organization,
     render::each,
     script::{Part, Step, Story, TypeSet, book},
+    traits::{Traits, local_day, midnight},
 };
 
 /// What is asked for: the events of a span of time, of some types.
@@ -58,6 +59,12 @@ impl Telling<'_> {
                 }
             }
         }
+    }
+
+    /// Appends every event once, whether it would happen or not.
+    pub(crate) fn tell_always(&self, organization: &Organization, out: &mut Vec<Event>) {
+        let steps = book().of(self.story);
+        out.extend(steps.map(|(number, step)| self.event(organization, number, step, 0, self.begins)));
     }
 
     /// What waits for an hour or more is not taken up at night or at a weekend.

@@ -129,7 +129,8 @@ impl Activities<'_> {
     }
 }
 
-fn activity(event: &Event, json: RawActivity) -> Activity {
+/// An event with its bytes.
+pub(crate) fn activity(event: &Event, json: RawActivity) -> Activity {
     Activity {
         json,
         created_at: timestamp(event.at),

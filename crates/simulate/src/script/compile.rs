@@ -36,6 +36,9 @@ pub(super) fn fields(step: &Step, given: Vec<(&str, Given)>, seen: &mut HashSet<
     }
     for field in &info.fields {
         match given.remove(field.name.as_str()) {
+            Some(Given::Is(value)) if !fits(&value, &field.shape) => {
+                return Err(format!("{}: {value:?} is no {}", step.name, field.name));
+            }
             Some(Given::Is(value)) => writer.field(field, Some(&value))?,
             Some(Given::Left) => {}
             None => {
@@ -78,7 +81,21 @@ static DEFAULTS: LazyLock<HashMap<&str, Value>> = LazyLock::new(|| {
 
 fn default(step: &str, field: &Field) -> Option<Value> {
     let own = format!("{step}.{}", field.name);
-    DEFAULTS.get(own.as_str()).or_else(|| DEFAULTS.get(field.name.as_str())).cloned()
+    let value = DEFAULTS.get(own.as_str()).or_else(|| DEFAULTS.get(field.name.as_str()));
+    // A name may stand for an enumeration in one type and for free text in another.
+    value.filter(|value| fits(value, &field.shape)).cloned()
+}
+
+/// Whether all that a value can be is in the field's enumeration, if it has one.
+fn fits(value: &Value, shape: &Shape) -> bool {
+    let Shape::Enum { values } = shape else { return true };
+    let text = match value {
+        Value::Atom(atom) => atom.as_str(),
+        Value::Json(serde_json::Value::String(text)) => text.trim_start_matches("{{").trim_end_matches("}}"),
+        Value::Json(json) => return json.is_null(),
+    };
+    let words = text.strip_prefix("%one(").or_else(|| text.strip_prefix("%fixed(")).unwrap_or(text);
+    words.trim_end_matches(')').split('|').all(|word| values.iter().any(|value| value == word))
 }
 
 /// The prefix of the ids in fields of this name.

@@ -14,6 +14,7 @@
 mod compile;
 mod parse;
 pub(crate) mod value;
+mod words;
 
 use std::sync::LazyLock;
 
@@ -214,7 +215,7 @@ mod tests {
     fn every_step_has_an_actor_that_its_type_allows() {
         for step in &book().steps {
             let info = activity::catalog::get(step.name).unwrap();
-            let wire = crate::render::wire_type(step.actor);
+            let wire = crate::actor::wire_type(step.actor);
             assert!(info.actors.iter().any(|allowed| allowed == wire), "{}: {wire}", step.name);
         }
     }

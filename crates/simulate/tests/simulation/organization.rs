@@ -193,3 +193,20 @@ fn a_year_of_many_people_is_not_computed_to_show_a_page_of_it() {
     eprintln!("a page in the middle of 2.2 billion: {took:?}");
     assert!(took.as_millis() < 1_500, "{took:?}");
 }
+
+#[test]
+fn samples_show_every_type_by_every_actor() {
+    let mut found: HashSet<(String, String)> = HashSet::new();
+    let mut ids = HashSet::new();
+    for activity in simulate::samples(1, "2026-11-20T15:00:00Z".parse().unwrap()) {
+        let json: Value = serde_json::from_slice(&activity.json).unwrap();
+        validate(&json).unwrap_or_else(|error| panic!("{error}\n{json:#}"));
+        assert!(ids.insert(activity.id()));
+        found.insert((activity.kind.to_owned(), json["actor"]["type"].as_str().unwrap().to_owned()));
+    }
+    for info in activity::catalog::types() {
+        for actor in &info.actors {
+            assert!(found.contains(&(info.name.clone(), actor.clone())), "{} by {actor}", info.name);
+        }
+    }
+}

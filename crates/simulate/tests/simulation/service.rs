@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use feed::{Order, Query, client::Client, conformance, server::Server};
+use jiff::Timestamp;
 use serde_json::Value;
 use simulate::{Config, Pace, Simulation};
 use tokio::net::TcpListener;
@@ -94,4 +95,7 @@ fn a_clock_can_run_fast_and_be_wrong() {
     let faults = vec!["skew=100%:-1h".parse().unwrap()];
     let behind = Simulation::new(Config { faults, pace: Pace::Frozen, ..config }).unwrap();
     assert_eq!(behind.now().to_string(), "2026-11-20T14:00:00Z");
+    // What a response's date says: the real time, as far off as the clock is.
+    let off = feed::server::Faults::now(&behind).duration_since(Timestamp::now());
+    assert!((off.as_secs() + 3_600).abs() < 5, "{off}");
 }
