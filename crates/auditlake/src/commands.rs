@@ -5,6 +5,7 @@ mod conformance;
 mod demo;
 mod docs;
 mod import;
+mod keys;
 mod ledger;
 mod query;
 mod run;
@@ -37,6 +38,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Ledger(words) => ledger::run(&config()?, words).await,
         Command::Catalog(words) => catalog::run(words),
         Command::Simulate(words) => simulate::run(words).await,
+        Command::Keys(words) => keys::run(&config()?, words),
         Command::Conformance(words) => conformance::run(words).await,
         Command::Docs { page } => docs::run(*page),
     }

@@ -32,6 +32,7 @@ pub struct Config {
     pub server: Server,
     pub store: Store,
     pub query: Query,
+    pub feed: Feed,
     #[serde(rename = "source")]
     pub sources: Vec<SourceConfig>,
 }
@@ -57,6 +58,13 @@ pub struct Query {
     pub max_rows: u64,
 }
 
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Feed {
+    pub requests_per_minute: u32,
+    pub serve_own_reads: bool,
+}
+
 /// The port of the page and the API, if none is named.
 pub const PORT: u16 = 8420;
 
@@ -68,6 +76,7 @@ impl Default for Config {
             server: Server::default(),
             store: Store::default(),
             query: Query::default(),
+            feed: Feed::default(),
             sources: Vec::new(),
         }
     }
@@ -88,6 +97,12 @@ impl Default for Store {
 impl Default for Query {
     fn default() -> Self {
         Query { timeout_seconds: 300.0, max_rows: 10_000_000 }
+    }
+}
+
+impl Default for Feed {
+    fn default() -> Self {
+        Feed { requests_per_minute: feed::server::REQUESTS_PER_MINUTE, serve_own_reads: false }
     }
 }
 

@@ -64,6 +64,27 @@ impl DataDir {
         self.path.join("lake.duckdb").exists()
     }
 
+    /// Makes the directory if it is not there, for nobody else to look into.
+    pub fn make(&self) -> Result<()> {
+        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.path);
+        made.with_context(|| format!("cannot use the data directory {}", self.path.display()))
+    }
+
+    /// Replaces a file that holds secrets, whole or not at all. Only this user can read it.
+    pub fn replace(&self, name: &str, text: &str) -> Result<()> {
+        let path = self.path.join(name);
+        let fresh = self.path.join(format!("{name}.new"));
+        let write = || -> std::io::Result<()> {
+            let _ = fs::remove_file(&fresh);
+            let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?;
+            file.write_all(text.as_bytes())?;
+            file.sync_all()?;
+            fs::rename(&fresh, &path)?;
+            File::open(&self.path)?.sync_all()
+        };
+        write().with_context(|| format!("cannot write {}", path.display()))
+    }
+
     /// Takes ownership, or says who has it.
     ///
     /// # Errors
@@ -73,7 +94,7 @@ impl DataDir {
         if self.path.is_file() {
             return Err(hinted(format!("the data directory {} is a file", self.path.display()), "name a directory with --data"));
         }
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.path).with_context(cannot)?;
+        self.make()?;
         let path = self.path.join("auditlake.lock");
         let mut lock =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path).with_context(cannot)?;
@@ -112,21 +133,12 @@ impl DataDir {
 
     /// Says where this process answers.
     pub fn announce(&self, service: &Service) -> Result<()> {
-        let path = self.path.join("service.json");
-        let fresh = self.path.join("service.json.new");
         let text = serde_json::to_string(&ServiceFile {
             url: service.url.clone(),
             token: service.token.expose_secret().to_owned(),
             pid: service.pid,
         })?;
-        let write = || -> std::io::Result<()> {
-            let _ = fs::remove_file(&fresh);
-            let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?;
-            file.write_all(text.as_bytes())?;
-            file.sync_all()?;
-            fs::rename(&fresh, &path)
-        };
-        write().with_context(|| format!("cannot write {}", path.display()))
+        self.replace("service.json", &text)
     }
 
     /// Takes the announcement back.

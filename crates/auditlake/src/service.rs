@@ -15,6 +15,7 @@ use collect::{Budget, Collector, SourceOptions, SourceState, Stopper};
 use futures::future::join_all;
 use secrecy::{ExposeSecret, SecretString};
 use store_duckdb::DuckStore;
+use axum::serve::ListenerExt;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 use web::{SimulatedBanner, Site};
 
@@ -23,6 +24,7 @@ use crate::{
     datadir::{DataDir, Owner, Service},
     hinted,
     lake::Here,
+    served::{self, Writing},
     stop,
 };
 
@@ -44,6 +46,7 @@ pub struct Running {
     data: DataDir,
     closing: watch::Sender<bool>,
     server: JoinHandle<std::io::Result<()>>,
+    reads: Writing,
     sources: Vec<(watch::Receiver<SourceState>, JoinHandle<collect::Result<()>>)>,
     stoppers: Vec<Stopper>,
 }
@@ -70,17 +73,24 @@ impl Running {
         site.simulated = simulated;
         site.closing = closed.clone();
         let intake = web::guard::check_token(import::routes(config, data, &store), &token);
-        let router = web::router(site).merge(web::guard::protect(intake, &[]));
+        let (served, reads) = served::serve(config, data, Arc::new(store.clone()), address);
+        let router = web::router(site).merge(web::guard::protect(intake, &[])).merge(served);
+        let listener = listener.tap_io(|connection| {
+            if let Err(error) = connection.set_nodelay(true) {
+                tracing::debug!(%error, "cannot switch off Nagle's algorithm");
+            }
+        });
         let server = tokio::spawn(async move {
             let mut closed = closed;
             let asked = async move {
                 let _ = closed.wait_for(|closing| *closing).await;
             };
-            axum::serve(listener, router).with_graceful_shutdown(asked).await
+            let service = router.into_make_service_with_connect_info::<SocketAddr>();
+            axum::serve(listener, service).with_graceful_shutdown(asked).await
         });
         let url = format!("http://{address}");
         data.announce(&Service { url, token: token.expose_secret().to_owned().into(), pid: std::process::id() })?;
-        Ok(Running { address, store, here, data: data.clone(), closing, server, sources: Vec::new(), stoppers: Vec::new() })
+        Ok(Running { address, store, here, data: data.clone(), closing, server, reads, sources: Vec::new(), stoppers: Vec::new() })
     }
 
     /// Begins to collect a source.
@@ -103,7 +113,7 @@ impl Running {
         self.end().await
     }
 
-    /// Ends: sources, then page, then store.
+    /// Ends: sources, then page and feed, then what is left to write of who read, then store.
     async fn end(self) -> Result<()> {
         for stopper in &self.stoppers {
             stopper.stop();
@@ -115,6 +125,7 @@ impl Running {
         if tokio::time::timeout(GRACE, self.server).await.is_err() {
             abort.abort();
         }
+        self.reads.finish(GRACE).await;
         self.store.checkpoint().await.context("cannot tidy the store up")?;
         drop(self.here);
         Ok(())
