@@ -1,7 +1,7 @@
 //! Faults, by specification: what goes wrong between the organization and whoever reads its feed.
 //!
-//! A specification is `NAME=RATE[:ARGUMENT]` ([`parse`]). *Data faults* change what a page holds and are applied by the
-//! [`crate::Simulation`], with [`memory`] for those that depend on earlier requests; *transport faults* change how a response
+//! A specification is `NAME=RATE[:ARGUMENT]` (`parse`). *Data faults* change what a page holds and are applied by the
+//! [`crate::Simulation`], with `memory` for those that depend on earlier requests; *transport faults* change how a response
 //! travels, are decided by [`Faults::plan`], and carried out by [`feed::server`]. Every decision follows from the seed and
 //! the number of the request, or the id of the activity: the same run goes wrong in the same way.
 
