@@ -18,7 +18,7 @@ use std::{
 use auditlake_store::{Result, StoreError};
 use duckdb::{Connection, ffi};
 
-use crate::{Options, error, filter};
+use crate::{Options, bulk::Bulk, error, filter, writer::Connections};
 
 /// An open database.
 pub(crate) struct Database {
@@ -52,8 +52,9 @@ impl Database {
         filter::register(&raw)?;
         let database = Database { raw, idle: Mutex::new(Vec::new()), abandoned: AtomicBool::new(false) };
         let connection = database.connect()?;
+        // What is scanned from memory on its way into the file stands there (see `bulk`).
         connection
-            .execute_batch("SET lock_configuration = true")
+            .execute_batch("ATTACH ':memory:' AS staging; SET lock_configuration = true")
             .map_err(|error| error::translate("locking the configuration", &error))?;
         Ok(database)
     }
@@ -62,6 +63,16 @@ impl Database {
     pub(crate) fn connect(&self) -> Result<Connection> {
         // SAFETY: the handle is open as long as `self` lives, and the connection keeps the instance.
         unsafe { Connection::open_from_raw(self.raw.0) }.map_err(|error| error::translate("connecting", &error))
+    }
+
+    /// The writer's connections.
+    pub(crate) fn connect_writer(&self) -> Result<Connections> {
+        let reader = self.connect()?;
+        let lake: String = reader
+            .query_row("SELECT current_database()", [], |row| row.get(0))
+            .map_err(|error| error::translate("connecting", &error))?;
+        let bulk = Bulk::connect(&self.raw, &lake).map_err(|error| error::translate("connecting", &error))?;
+        Ok(Connections { reader, bulk })
     }
 
     /// A connection that nobody uses; give it back with [`Database::give_back`] if it is still well.

@@ -4,6 +4,7 @@
 //! the view `anthropic_logs` over it (see [`schema`]). One writer at a time, any number of readers, each on a connection of
 //! its own. Everything that calls the engine runs on blocking threads. Only this crate knows that there is DuckDB.
 
+mod bulk;
 mod database;
 mod error;
 mod feed;
@@ -77,12 +78,14 @@ impl DuckStore {
         let connection = database.connect()?;
         schema::migrate(&connection)?;
         let seq = writer::last_seq(&connection)?;
+        drop(connection);
+        let writer = database.connect_writer()?;
         let (commits, _) = watch::channel(seq);
         Ok(DuckStore {
             inner: Arc::new(Inner {
                 options,
                 database: Mutex::new(Arc::new(database)),
-                writer: Mutex::new(WriterState::new(connection, seq)),
+                writer: Mutex::new(WriterState::new(writer, seq)),
                 commits,
             }),
         })
@@ -134,8 +137,7 @@ impl Inner {
         // The old opening holds the file's lock until its last connection is gone; readers end soon.
         database.abandon();
         let fresh = Database::open(&self.options)?;
-        let connection = fresh.connect()?;
-        *state = WriterState::new(connection, 0);
+        *state = WriterState::new(fresh.connect_writer()?, 0);
         state.read_seq().map_err(|error| error::translate("reading the last sequence number", &error))?;
         *database = Arc::new(fresh);
         tracing::warn!("the database was opened anew after the engine gave it up");

@@ -14,17 +14,27 @@ use arrow::{
 };
 use async_trait::async_trait;
 use auditlake_store::{Batch, Commit, Committed, Counts, LedgerEntry, Result, Writer, schema::COLUMNS};
-use duckdb::{Connection, params};
+use duckdb::Connection;
 use jiff::Timestamp;
 use serde_json::Value;
 use tokio::sync::watch;
 
-use crate::{DuckStore, error};
+use crate::{
+    DuckStore,
+    bulk::{Bulk, quoted},
+    error,
+};
 
-/// The writer's connection and what it remembers.
+/// The writer's connections and what it remembers.
 pub(crate) struct WriterState {
-    connection: Option<Connection>,
+    connections: Option<Connections>,
     seq: u64,
+}
+
+/// One connection that looks at what is there, and one that writes. Nobody else writes, so both see the same.
+pub(crate) struct Connections {
+    pub(crate) reader: Connection,
+    pub(crate) bulk: Bulk,
 }
 
 /// Up to so many hashes stand in the statement itself; more go into a temporary table.
@@ -61,55 +71,43 @@ pub(crate) fn last_seq(connection: &Connection) -> Result<u64> {
 }
 
 impl WriterState {
-    pub(crate) fn new(connection: Connection, seq: u64) -> Self {
-        WriterState { connection: Some(connection), seq }
+    pub(crate) fn new(connections: Connections, seq: u64) -> Self {
+        WriterState { connections: Some(connections), seq }
     }
 
     /// Lets go of the connection after the engine has given the database up.
     pub(crate) fn break_off(&mut self) {
-        self.connection = None;
+        self.connections = None;
     }
 
     pub(crate) fn is_broken(&self) -> bool {
-        self.connection.is_none()
+        self.connections.is_none()
     }
 
     pub(crate) fn read_seq(&mut self) -> duckdb::Result<()> {
-        self.seq = self.connection()?.query_row("SELECT coalesce(max(seq), 0) FROM commits", [], |row| row.get(0))?;
+        self.seq = self.connections()?.reader.query_row("SELECT coalesce(max(seq), 0) FROM commits", [], |row| row.get(0))?;
         Ok(())
     }
 
     pub(crate) fn checkpoint(&mut self) -> duckdb::Result<()> {
-        self.connection()?.execute_batch("CHECKPOINT")
+        let Connections { bulk, .. } = self.connections()?;
+        bulk.execute(&format!("CHECKPOINT {}", bulk.database()))
     }
 
-    fn connection(&self) -> duckdb::Result<&Connection> {
-        self.connection.as_ref().ok_or_else(|| duckdb::Error::InvalidPath("the database is closed".into()))
+    fn connections(&self) -> duckdb::Result<&Connections> {
+        self.connections.as_ref().ok_or_else(|| duckdb::Error::InvalidPath("the database is closed".into()))
     }
 
     fn commit(&mut self, commit: Commit) -> duckdb::Result<Committed> {
-        let connection = self.connection()?;
+        let connections = self.connections()?;
         let seq = self.seq + 1;
-        connection.execute_batch("BEGIN TRANSACTION")?;
-        let done = apply(connection, seq, commit).and_then(|counts| {
-            connection.execute_batch("COMMIT")?;
-            Ok(counts)
-        });
-        match done {
-            Ok(batches) => {
-                self.seq = seq;
-                Ok(Committed { seq, batches })
-            }
-            Err(error) => {
-                // After a failed COMMIT there is nothing left to roll back; the first error is the one that tells.
-                let _ = connection.execute_batch("ROLLBACK");
-                Err(error)
-            }
-        }
+        let batches = apply(connections, seq, commit)?;
+        self.seq = seq;
+        Ok(Committed { seq, batches })
     }
 
     fn checkpoints(&mut self, source: &str) -> duckdb::Result<BTreeMap<String, Value>> {
-        let mut statement = self.connection()?.prepare("SELECT name, value FROM checkpoint_state WHERE source_id = ?")?;
+        let mut statement = self.connections()?.reader.prepare("SELECT name, value FROM checkpoint_state WHERE source_id = ?")?;
         let rows = statement.query_map([source], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
         let pairs: Vec<(String, String)> = rows.collect::<duckdb::Result<_>>()?;
         // What stands there was written by `apply`; a value that is no JSON any more counts as a text.
@@ -117,52 +115,69 @@ impl WriterState {
     }
 }
 
-/// Everything between BEGIN and COMMIT. Answers what came of each batch.
-fn apply(connection: &Connection, seq: u64, commit: Commit) -> duckdb::Result<Vec<Counts>> {
+/// Stores a commit in one transaction. Answers what came of each batch.
+fn apply(connections: &Connections, seq: u64, commit: Commit) -> duckdb::Result<Vec<Counts>> {
+    let Connections { reader, bulk } = connections;
     let Commit { source, received_at, batches, checkpoints, ledger } = commit;
-    let known = known_ids(connection, &batches)?;
+    let known = known_ids(reader, &batches)?;
     let mut seen = HashSet::new();
     let mut counts = Vec::with_capacity(batches.len());
-    {
-        let mut appender = connection.appender("activity")?;
-        for batch in batches {
-            let all = batch.len();
-            let batch = batch.without(&known, &mut seen);
-            counts.push(Counts { new: batch.len() as u64, known: (all - batch.len()) as u64 });
-            if !batch.is_empty() {
-                appender.append_record_batch(stored(&batch, seq, &source, received_at))?;
-            }
+    let mut rows = Vec::with_capacity(batches.len());
+    for batch in batches {
+        let all = batch.len();
+        let batch = batch.without(&known, &mut seen);
+        counts.push(Counts { new: batch.len() as u64, known: (all - batch.len()) as u64 });
+        if !batch.is_empty() {
+            rows.push(stored(&batch, seq, &source, received_at));
         }
-        appender.flush()?;
     }
-    let total = counts.iter().fold(Counts::default(), |sum, one| Counts { new: sum.new + one.new, known: sum.known + one.known });
-    connection.execute(
-        "INSERT INTO commits VALUES (?, make_timestamp(?), ?, ?, ?)",
-        params![seq, received_at.as_microsecond(), source.id, total.new, total.known],
-    )?;
-    for (name, value) in checkpoints {
-        set_checkpoint(connection, seq, &source.id, &name, value.as_ref())?;
-    }
-    add_ledger(connection, seq, &source.id, &ledger, &counts)?;
+    let mut statements = vec![commit_entry(bulk, seq, received_at, &source.id, &counts)];
+    statements.extend(checkpoints.iter().map(|(name, value)| checkpoint_entry(bulk, seq, &source.id, name, value.as_ref())));
+    statements.extend(ledger_entries(bulk, seq, &source.id, &ledger, &counts));
+    bulk.with_staged(&rows, || {
+        bulk.execute("BEGIN TRANSACTION")?;
+        let write = || {
+            if !rows.is_empty() {
+                bulk.insert_staged("activity")?;
+            }
+            bulk.execute(&statements.join(";"))?;
+            bulk.execute("COMMIT")
+        };
+        write().inspect_err(|_| {
+            // After a failed COMMIT there is nothing left to roll back; the first error is the one that tells.
+            let _ = bulk.execute("ROLLBACK");
+        })
+    })?;
     Ok(counts)
 }
 
-fn set_checkpoint(connection: &Connection, seq: u64, source: &str, name: &str, value: Option<&Value>) -> duckdb::Result<()> {
-    connection.execute("DELETE FROM checkpoint_state WHERE source_id = ? AND name = ?", params![source, name])?;
-    if let Some(value) = value {
-        connection.execute("INSERT INTO checkpoint_state VALUES (?, ?, ?, ?)", params![source, name, value.to_string(), seq])?;
-    }
-    Ok(())
+fn commit_entry(bulk: &Bulk, seq: u64, at: Timestamp, source: &str, counts: &[Counts]) -> String {
+    let (new, known) = counts.iter().fold((0, 0), |(new, known), one| (new + one.new, known + one.known));
+    let at = at.as_microsecond();
+    format!("INSERT INTO {} VALUES ({seq}, make_timestamp({at}), {}, {new}, {known})", bulk.table("commits"), quoted(source))
 }
 
-fn add_ledger(connection: &Connection, seq: u64, source: &str, entries: &[LedgerEntry], counts: &[Counts]) -> duckdb::Result<()> {
-    let mut statement = connection.prepare("INSERT INTO ledger VALUES (?, ?, make_timestamp(?), ?, ?, ?, ?)")?;
-    for entry in entries {
-        let count = entry.batch.and_then(|at| counts.get(at)).copied().unwrap_or_default();
-        let at = entry.at.as_microsecond();
-        statement.execute(params![seq, source, at, entry.kind, count.new, count.known, entry.detail.to_string()])?;
+fn checkpoint_entry(bulk: &Bulk, seq: u64, source: &str, name: &str, value: Option<&Value>) -> String {
+    let table = bulk.table("checkpoint_state");
+    let (source, name) = (quoted(source), quoted(name));
+    let mut text = format!("DELETE FROM {table} WHERE source_id = {source} AND name = {name}");
+    if let Some(value) = value {
+        text.push_str(&format!("; INSERT INTO {table} VALUES ({source}, {name}, {}, {seq})", quoted(&value.to_string())));
     }
-    Ok(())
+    text
+}
+
+/// One statement for all entries, if there are any.
+fn ledger_entries(bulk: &Bulk, seq: u64, source: &str, entries: &[LedgerEntry], counts: &[Counts]) -> Option<String> {
+    let values: Vec<String> = entries
+        .iter()
+        .map(|entry| {
+            let count = entry.batch.and_then(|at| counts.get(at)).copied().unwrap_or_default();
+            let (at, kind, detail) = (entry.at.as_microsecond(), quoted(&entry.kind), quoted(&entry.detail.to_string()));
+            format!("({seq}, {}, make_timestamp({at}), {kind}, {}, {}, {detail})", quoted(source), count.new, count.known)
+        })
+        .collect();
+    (!values.is_empty()).then(|| format!("INSERT INTO {} VALUES {}", bulk.table("ledger"), values.join(", ")))
 }
 
 /// Which of the batches' ids are in the table already.

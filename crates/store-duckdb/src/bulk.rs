@@ -1,0 +1,167 @@
+//! Rows into the table at the speed of the engine: record batches are scanned where they lie, by all of its threads.
+//!
+//! The wrapper's appender copies each text three times and compresses on one thread; the engine's Arrow scan copies none
+//! and keeps every core busy. That scan belongs to the C interface and makes a view, which stands in a database of its own
+//! in memory (`staging`), as a transaction writes to one database only and nothing of it may reach the file.
+#![allow(unsafe_code, reason = "the wrapper has no way to scan record batches where they lie")]
+
+use std::{
+    ffi::{CStr, CString, c_int},
+    mem::MaybeUninit,
+    ptr,
+    sync::OnceLock,
+};
+
+use arrow::{
+    array::{RecordBatch, RecordBatchIterator},
+    datatypes::Schema,
+    ffi::FFI_ArrowSchema,
+    ffi_stream::FFI_ArrowArrayStream,
+};
+use duckdb::{Error, Result, ffi};
+
+use crate::database::RawDatabase;
+
+/// A connection that writes.
+pub(crate) struct Bulk {
+    connection: ffi::duckdb_connection,
+    /// The database in the file, as SQL names it.
+    lake: String,
+}
+
+// SAFETY: a connection may move between threads as long as one uses it at a time; `Bulk` is not `Sync`.
+unsafe impl Send for Bulk {}
+
+/// A batch is cut into pieces of so many rows, which the engine's threads take in turns.
+const PIECE_ROWS: usize = 20_480;
+/// The engine's word for the view over a batch.
+const VIEW: &str = "batch";
+
+impl Bulk {
+    /// Connects. `lake` is the name of the database in the file.
+    pub(crate) fn connect(database: &RawDatabase, lake: &str) -> Result<Self> {
+        let mut connection = ptr::null_mut();
+        // SAFETY: the handle is open; the connection is closed on drop.
+        let state = unsafe { ffi::duckdb_connect(database.handle(), &mut connection) };
+        let bulk = Bulk { connection, lake: format!("\"{}\"", lake.replace('"', "\"\"")) };
+        if state != ffi::DuckDBSuccess {
+            return Err(Error::DuckDBFailure(ffi::Error::new(state), Some("cannot connect".to_owned())));
+        }
+        bulk.execute("USE staging")?;
+        Ok(bulk)
+    }
+
+    /// The database in the file.
+    pub(crate) fn database(&self) -> &str {
+        &self.lake
+    }
+
+    /// The name of a table of the file.
+    pub(crate) fn table(&self, name: &str) -> String {
+        format!("{}.main.{name}", self.lake)
+    }
+
+    /// Runs statements.
+    pub(crate) fn execute(&self, text: &str) -> Result<()> {
+        let text = CString::new(text)?;
+        let mut result = MaybeUninit::<ffi::duckdb_result>::zeroed();
+        // SAFETY: connection and text are valid for the call; the result is freed on both ways out, its message copied.
+        unsafe {
+            let state = ffi::duckdb_query(self.connection, text.as_ptr(), result.as_mut_ptr());
+            let outcome = match state == ffi::DuckDBSuccess {
+                true => Ok(()),
+                false => {
+                    let message = ffi::duckdb_result_error(result.as_mut_ptr());
+                    let message = (!message.is_null()).then(|| CStr::from_ptr(message).to_string_lossy().into_owned());
+                    Err(Error::DuckDBFailure(ffi::Error::new(state), message))
+                }
+            };
+            ffi::duckdb_destroy_result(result.as_mut_ptr());
+            outcome
+        }
+    }
+
+    /// Runs `work`, in which [`Bulk::insert_staged`] finds these rows.
+    pub(crate) fn with_staged<T>(&self, batches: &[RecordBatch], work: impl FnOnce() -> Result<T>) -> Result<T> {
+        let Some(first) = batches.first() else { return work() };
+        let pieces: Vec<RecordBatch> = batches.iter().flat_map(pieces).collect();
+        let reader = RecordBatchIterator::new(pieces.into_iter().map(Ok), first.schema());
+        let mut stream = FFI_ArrowArrayStream::new(Box::new(reader));
+        schema_of(&first.schema())?;
+        // SAFETY: the C stream interface fixes the layout; only its first member is written.
+        unsafe { (*ptr::from_mut(&mut stream).cast::<StreamHead>()).get_schema = Some(give_schema) };
+        let name = CString::new(VIEW)?;
+        // SAFETY: the engine keeps a reference to the stream for as long as the view stands; the view is dropped below,
+        // before the stream is.
+        let state = unsafe {
+            ffi::duckdb_arrow_scan(self.connection, name.as_ptr(), ptr::from_mut(&mut stream).cast())
+        };
+        if state != ffi::DuckDBSuccess {
+            return Err(Error::DuckDBFailure(ffi::Error::new(state), Some("the rows were not taken".to_owned())));
+        }
+        let done = work();
+        let dropped = self.execute(&format!("DROP VIEW IF EXISTS staging.main.{VIEW}"));
+        drop(stream);
+        done.and_then(|done| dropped.map(|()| done))
+    }
+
+    /// Inserts the staged rows into a table of the file.
+    pub(crate) fn insert_staged(&self, table: &str) -> Result<()> {
+        self.execute(&format!("INSERT INTO {} SELECT * FROM staging.main.{VIEW}", self.table(table)))
+    }
+}
+
+impl Drop for Bulk {
+    fn drop(&mut self) {
+        // SAFETY: connected above, closed once.
+        unsafe { ffi::duckdb_disconnect(&mut self.connection) }
+    }
+}
+
+/// The schema of all staged rows, made once and never freed.
+///
+/// The engine asks the stream for it several times and frees none of the answers, so a fresh one each time would be lost
+/// memory with every commit.
+static SCHEMA: OnceLock<SharedSchema> = OnceLock::new();
+
+struct SharedSchema(FFI_ArrowSchema);
+
+/// How a stream begins, by the Arrow C stream interface.
+#[repr(C)]
+struct StreamHead {
+    get_schema: Option<unsafe extern "C" fn(*mut FFI_ArrowArrayStream, *mut FFI_ArrowSchema) -> c_int>,
+}
+
+// SAFETY: it is made once and read from then on; the engine puts its own release functions into the children for the time
+// of a call, which nobody calls.
+unsafe impl Send for SharedSchema {}
+unsafe impl Sync for SharedSchema {}
+
+fn schema_of(schema: &Schema) -> Result<()> {
+    if SCHEMA.get().is_none() {
+        let made = FFI_ArrowSchema::try_from(schema).map_err(|error| Error::InvalidColumnName(error.to_string()))?;
+        let _ = SCHEMA.set(SharedSchema(made));
+    }
+    Ok(())
+}
+
+/// A stream's `get_schema`.
+unsafe extern "C" fn give_schema(_: *mut FFI_ArrowArrayStream, out: *mut FFI_ArrowSchema) -> c_int {
+    let Some(SharedSchema(schema)) = SCHEMA.get() else { return 1 };
+    // SAFETY: the caller gives a place to write to. The copy shares the original's parts, which live for ever.
+    unsafe { ptr::copy_nonoverlapping(schema, out, 1) };
+    0
+}
+
+/// A text as SQL writes it.
+pub(crate) fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''").replace('\0', ""))
+}
+
+fn pieces(batch: &RecordBatch) -> impl Iterator<Item = RecordBatch> {
+    let rows = batch.num_rows();
+    (0..rows.div_ceil(PIECE_ROWS)).map(move |at| {
+        let start = at * PIECE_ROWS;
+        batch.slice(start, PIECE_ROWS.min(rows - start))
+    })
+}
