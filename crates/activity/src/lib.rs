@@ -4,9 +4,9 @@
 //! a type ([`classify`]), and the unified record ([`Record`]). Bytes come in from a feed page or a file, records
 //! go out to the store. It knows no runtime, no HTTP, no engine and no file system.
 
+mod address;
 pub mod catalog;
 pub mod classify;
-mod address;
 mod envelope;
 mod record;
 pub mod value;

@@ -93,9 +93,8 @@ impl Bulk {
         let name = CString::new(VIEW)?;
         // SAFETY: the engine keeps a reference to the stream for as long as the view stands; the view is dropped below,
         // before the stream is.
-        let state = unsafe {
-            ffi::duckdb_arrow_scan(self.connection, name.as_ptr(), ptr::from_mut(&mut stream).cast())
-        };
+        let state =
+            unsafe { ffi::duckdb_arrow_scan(self.connection, name.as_ptr(), ptr::from_mut(&mut stream).cast()) };
         if state != ffi::DuckDBSuccess {
             return Err(Error::DuckDBFailure(ffi::Error::new(state), Some("the rows were not taken".to_owned())));
         }

@@ -160,7 +160,5 @@ fn settings(options: &Options) -> Vec<(CString, CString)> {
         // The last one: with it, no directory can be named any more.
         ("enable_external_access", "false".to_owned()),
     ];
-    list.into_iter()
-        .filter_map(|(name, value)| Some((CString::new(name).ok()?, CString::new(value).ok()?)))
-        .collect()
+    list.into_iter().filter_map(|(name, value)| Some((CString::new(name).ok()?, CString::new(value).ok()?))).collect()
 }

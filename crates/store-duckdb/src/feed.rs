@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use async_trait::async_trait;
 use auditlake_store::{
-    Direction, FeedPage, FeedQuery, FeedReader, FeedRow, Position, Result, id_hash, raw::join, schema::RESOURCE_SEPARATOR,
+    Direction, FeedPage, FeedQuery, FeedReader, FeedRow, Position, Result, id_hash, raw::join,
+    schema::RESOURCE_SEPARATOR,
 };
 use duckdb::{Connection, params, params_from_iter, types::Value};
 use jiff::Timestamp;
@@ -21,7 +22,8 @@ impl FeedReader for DuckStore {
     async fn locate(&self, id: &str) -> Result<Option<Position>> {
         let id = id.to_owned();
         self.read("looking an activity up", move |connection, _| {
-            let mut statement = connection.prepare("SELECT epoch_us(event_time) FROM activity WHERE id_hash = ? AND event_id = ?")?;
+            let mut statement =
+                connection.prepare("SELECT epoch_us(event_time) FROM activity WHERE id_hash = ? AND event_id = ?")?;
             let mut rows = statement.query(params![id_hash(&id), id])?;
             let Some(row) = rows.next()? else { return Ok(None) };
             Ok(moment(row, 0)?.map(|time| Position { time, id: id.clone() }))
@@ -87,7 +89,9 @@ fn condition(query: &FeedQuery, is_ascending: bool, values: &mut Vec<Value>) -> 
     if let Some((position, _)) = &query.cursor {
         // The first test lets whole row groups be passed over, the second parts ties; a comparison of pairs does neither.
         let (near, far) = if is_ascending { (">=", ">") } else { ("<=", "<") };
-        all.push(format!("event_time {near} make_timestamp(?) AND (event_time {far} make_timestamp(?) OR event_id {far} ?)"));
+        all.push(format!(
+            "event_time {near} make_timestamp(?) AND (event_time {far} make_timestamp(?) OR event_id {far} ?)"
+        ));
         let micros = Value::BigInt(position.time.as_microsecond());
         values.extend([micros.clone(), micros, Value::Text(position.id.clone())]);
     }
@@ -131,7 +135,8 @@ fn fetch(connection: &Connection, found: &[Found]) -> duckdb::Result<HashMap<i64
     while let Some(row) = rows.next()? {
         let id: String = row.get(2)?;
         let resources: Option<String> = row.get(3)?;
-        let resources: Vec<&str> = resources.as_deref().map(|all| all.split(RESOURCE_SEPARATOR).collect()).unwrap_or_default();
+        let resources: Vec<&str> =
+            resources.as_deref().map(|all| all.split(RESOURCE_SEPARATOR).collect()).unwrap_or_default();
         let rest: String = row.get(4)?;
         raws.insert(row.get(0)?, join(&rest, &id, moment(row, 1)?.unwrap_or_default(), &resources));
     }

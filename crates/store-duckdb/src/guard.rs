@@ -24,14 +24,17 @@ pub(crate) fn check(database: &RawDatabase, text: &str) -> Result<()> {
         0 => return Err(StoreError::Statement("there is no statement".to_owned())),
         1 => {}
         more => {
-            return Err(StoreError::Statement(format!("one statement at a time, found {more} (or one that becomes several, such as PIVOT without IN)")));
+            return Err(StoreError::Statement(format!(
+                "one statement at a time, found {more} (or one that becomes several, such as PIVOT without IN)"
+            )));
         }
     }
     match statements.kind(&connection)? {
         ffi::duckdb_statement_type_DUCKDB_STATEMENT_TYPE_SELECT
         | ffi::duckdb_statement_type_DUCKDB_STATEMENT_TYPE_EXPLAIN => Ok(()),
         _ => Err(StoreError::Statement(
-            "only statements that read are allowed: SELECT, FROM, WITH, VALUES, DESCRIBE, SHOW, SUMMARIZE, EXPLAIN".to_owned(),
+            "only statements that read are allowed: SELECT, FROM, WITH, VALUES, DESCRIBE, SHOW, SUMMARIZE, EXPLAIN"
+                .to_owned(),
         )),
     }
 }

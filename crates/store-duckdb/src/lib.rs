@@ -116,7 +116,11 @@ impl Inner {
 
     /// Runs `work` as the one writer. If the engine has given the database up (a full disk in mid-write does that), it is
     /// opened anew, so that the next attempt finds it well.
-    fn with_writer<T>(&self, doing: &'static str, work: impl FnOnce(&mut WriterState) -> duckdb::Result<T>) -> Result<T> {
+    fn with_writer<T>(
+        &self,
+        doing: &'static str,
+        work: impl FnOnce(&mut WriterState) -> duckdb::Result<T>,
+    ) -> Result<T> {
         let mut state = self.writer.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if state.is_broken() {
             self.reopen(&mut state)?;

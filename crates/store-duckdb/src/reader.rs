@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use auditlake_store::{
-    Bucket, Columns, CountBy, Histogram, LedgerQuery, LedgerRow, Order, Reader, Result, Rows, Select, Seqs, SourceStatus,
-    Status, StoreError, Window, filter::Filter,
+    Bucket, Columns, CountBy, Histogram, LedgerQuery, LedgerRow, Order, Reader, Result, Rows, Select, Seqs,
+    SourceStatus, Status, StoreError, Window, filter::Filter,
 };
 use duckdb::{Connection, Row, params_from_iter, types::Value};
 use jiff::Timestamp;
@@ -149,7 +149,9 @@ impl DuckStore {
 /// A `WHERE` clause; its values are added in their order.
 pub(crate) fn condition(filter: &Filter, window: Window, seqs: Seqs, values: &mut Vec<Value>) -> String {
     let mut conditions = Vec::new();
-    for (bound, test) in [(window.since, "event_time >= make_timestamp(?)"), (window.until, "event_time < make_timestamp(?)")] {
+    for (bound, test) in
+        [(window.since, "event_time >= make_timestamp(?)"), (window.until, "event_time < make_timestamp(?)")]
+    {
         if let Some(time) = bound {
             conditions.push(test.to_owned());
             values.push(Value::BigInt(time.as_microsecond()));

@@ -75,7 +75,10 @@ pub(crate) fn target() -> String {
 /// The members of the actor that have a column, with the names under which the map shows them.
 const ACTOR: [(&str, &str); 10] = [
     ("type", "actor_type"),
-    ("id", "coalesce(actor_user_id, actor_admin_api_key_id, actor_api_key_id, actor_other['service_account_id'], actor_other['directory_id'], actor_other['external_client_id'], actor_other['subject'], actor_other['service'])"),
+    (
+        "id",
+        "coalesce(actor_user_id, actor_admin_api_key_id, actor_api_key_id, actor_other['service_account_id'], actor_other['directory_id'], actor_other['external_client_id'], actor_other['subject'], actor_other['service'])",
+    ),
     ("email", "actor_email"),
     ("ip", "actor_ip"),
     ("email_address", "actor_email"),
@@ -87,10 +90,8 @@ const ACTOR: [(&str, &str); 10] = [
 ];
 
 fn actor_map() -> String {
-    let entries: Vec<String> = ACTOR
-        .iter()
-        .map(|(name, column)| format!("{{'key': '{name}', 'value': {column}}}"))
-        .collect();
+    let entries: Vec<String> =
+        ACTOR.iter().map(|(name, column)| format!("{{'key': '{name}', 'value': {column}}}")).collect();
     // An actor's own member named `id`, `email` or `ip` gives way to the one above: a map has each key once.
     format!(
         "CASE WHEN actor_type IS NULL AND actor_other IS NULL THEN NULL ELSE map_from_entries(list_filter([{}], lambda e: e.value IS NOT NULL) || \

@@ -109,9 +109,17 @@ type Begin = oneshot::Sender<Result<SchemaRef>>;
 type Pieces = mpsc::Sender<Result<RecordBatch>>;
 
 /// The blocking side of [`run`].
-fn work(database: &Database, connection: Connection, query: &Query, begin: Begin, pieces: &Pieces, phase: &Mutex<Phase>) {
+fn work(
+    database: &Database,
+    connection: Connection,
+    query: &Query,
+    begin: Begin,
+    pieces: &Pieces,
+    phase: &Mutex<Phase>,
+) {
     let mut begin = Some(begin);
-    let mut done = connection.execute_batch("BEGIN TRANSACTION READ ONLY").map_err(|error| translate(query, &error, phase));
+    let mut done =
+        connection.execute_batch("BEGIN TRANSACTION READ ONLY").map_err(|error| translate(query, &error, phase));
     if done.is_ok() {
         done = answer(&connection, query, &mut begin, pieces, phase);
     }
@@ -177,7 +185,10 @@ fn named_values(statement: &Statement, query: &Query) -> Result<Vec<Value>> {
     let mut values = Vec::with_capacity(query.named.len());
     for index in 1..=statement.parameter_count() {
         let name = statement.parameter_name(index).unwrap_or_default();
-        let value = query.named.get(&name).ok_or_else(|| StoreError::Statement(format!("no value for the parameter ${name}")))?;
+        let value = query
+            .named
+            .get(&name)
+            .ok_or_else(|| StoreError::Statement(format!("no value for the parameter ${name}")))?;
         values.push(Value::Text(value.clone()));
     }
     match query.named.len() > values.len() {

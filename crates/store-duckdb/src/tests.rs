@@ -83,7 +83,15 @@ async fn lets_nothing_out_of_a_query() {
         assert!(failed.is_err(), "{text}: {failed:?}");
     }
     assert_eq!(store.status().await.unwrap().activities, 10);
-    for text in ["describe select * from anthropic_logs", "show tables", "summarize anthropic_logs", "from activities", "values (1)", "explain select 1", "with a as (select 1) from a"] {
+    for text in [
+        "describe select * from anthropic_logs",
+        "show tables",
+        "summarize anthropic_logs",
+        "from activities",
+        "values (1)",
+        "explain select 1",
+        "with a as (select 1) from a",
+    ] {
         run(&store, statement(text)).await.unwrap_or_else(|error| panic!("{text}: {error}"));
     }
     assert_eq!(run(&store, statement("describe select * from anthropic_logs")).await.unwrap(), 46);

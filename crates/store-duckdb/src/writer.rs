@@ -85,7 +85,8 @@ impl WriterState {
     }
 
     pub(crate) fn read_seq(&mut self) -> duckdb::Result<()> {
-        self.seq = self.connections()?.reader.query_row("SELECT coalesce(max(seq), 0) FROM commits", [], |row| row.get(0))?;
+        self.seq =
+            self.connections()?.reader.query_row("SELECT coalesce(max(seq), 0) FROM commits", [], |row| row.get(0))?;
         Ok(())
     }
 
@@ -107,11 +108,15 @@ impl WriterState {
     }
 
     fn checkpoints(&mut self, source: &str) -> duckdb::Result<BTreeMap<String, Value>> {
-        let mut statement = self.connections()?.reader.prepare("SELECT name, value FROM checkpoint_state WHERE source_id = ?")?;
+        let mut statement =
+            self.connections()?.reader.prepare("SELECT name, value FROM checkpoint_state WHERE source_id = ?")?;
         let rows = statement.query_map([source], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
         let pairs: Vec<(String, String)> = rows.collect::<duckdb::Result<_>>()?;
         // What stands there was written by `apply`; a value that is no JSON any more counts as a text.
-        Ok(pairs.into_iter().map(|(name, text)| (name, serde_json::from_str(&text).unwrap_or(Value::String(text)))).collect())
+        Ok(pairs
+            .into_iter()
+            .map(|(name, text)| (name, serde_json::from_str(&text).unwrap_or(Value::String(text))))
+            .collect())
     }
 }
 
@@ -132,7 +137,8 @@ fn apply(connections: &Connections, seq: u64, commit: Commit) -> duckdb::Result<
         }
     }
     let mut statements = vec![commit_entry(bulk, seq, received_at, &source.id, &counts)];
-    statements.extend(checkpoints.iter().map(|(name, value)| checkpoint_entry(bulk, seq, &source.id, name, value.as_ref())));
+    statements
+        .extend(checkpoints.iter().map(|(name, value)| checkpoint_entry(bulk, seq, &source.id, name, value.as_ref())));
     statements.extend(ledger_entries(bulk, seq, &source.id, &ledger, &counts));
     bulk.with_staged(&rows, || {
         bulk.execute("BEGIN TRANSACTION")?;
@@ -154,7 +160,11 @@ fn apply(connections: &Connections, seq: u64, commit: Commit) -> duckdb::Result<
 fn commit_entry(bulk: &Bulk, seq: u64, at: Timestamp, source: &str, counts: &[Counts]) -> String {
     let (new, known) = counts.iter().fold((0, 0), |(new, known), one| (new + one.new, known + one.known));
     let at = at.as_microsecond();
-    format!("INSERT INTO {} VALUES ({seq}, make_timestamp({at}), {}, {new}, {known})", bulk.table("commits"), quoted(source))
+    format!(
+        "INSERT INTO {} VALUES ({seq}, make_timestamp({at}), {}, {new}, {known})",
+        bulk.table("commits"),
+        quoted(source)
+    )
 }
 
 fn checkpoint_entry(bulk: &Bulk, seq: u64, source: &str, name: &str, value: Option<&Value>) -> String {
@@ -162,7 +172,10 @@ fn checkpoint_entry(bulk: &Bulk, seq: u64, source: &str, name: &str, value: Opti
     let (source, name) = (quoted(source), quoted(name));
     let mut text = format!("DELETE FROM {table} WHERE source_id = {source} AND name = {name}");
     if let Some(value) = value {
-        text.push_str(&format!("; INSERT INTO {table} VALUES ({source}, {name}, {}, {seq})", quoted(&value.to_string())));
+        text.push_str(&format!(
+            "; INSERT INTO {table} VALUES ({source}, {name}, {}, {seq})",
+            quoted(&value.to_string())
+        ));
     }
     text
 }
@@ -173,8 +186,14 @@ fn ledger_entries(bulk: &Bulk, seq: u64, source: &str, entries: &[LedgerEntry], 
         .iter()
         .map(|entry| {
             let count = entry.batch.and_then(|at| counts.get(at)).copied().unwrap_or_default();
-            let (at, kind, detail) = (entry.at.as_microsecond(), quoted(&entry.kind), quoted(&entry.detail.to_string()));
-            format!("({seq}, {}, make_timestamp({at}), {kind}, {}, {}, {detail})", quoted(source), count.new, count.known)
+            let (at, kind, detail) =
+                (entry.at.as_microsecond(), quoted(&entry.kind), quoted(&entry.detail.to_string()));
+            format!(
+                "({seq}, {}, make_timestamp({at}), {kind}, {}, {}, {detail})",
+                quoted(source),
+                count.new,
+                count.known
+            )
         })
         .collect();
     (!values.is_empty()).then(|| format!("INSERT INTO {} VALUES {}", bulk.table("ledger"), values.join(", ")))
@@ -209,7 +228,8 @@ fn hash_table(connection: &Connection, hashes: &[u32]) -> duckdb::Result<()> {
     connection.execute_batch("CREATE OR REPLACE TEMP TABLE batch_hash (h UINTEGER NOT NULL)")?;
     let schema = Arc::new(Schema::new(vec![Field::new("h", DataType::UInt32, false)]));
     let values: ArrayRef = Arc::new(UInt32Array::from(hashes.to_vec()));
-    let rows = RecordBatch::try_new(schema, vec![values]).map_err(|error| duckdb::Error::InvalidColumnName(error.to_string()))?;
+    let rows = RecordBatch::try_new(schema, vec![values])
+        .map_err(|error| duckdb::Error::InvalidColumnName(error.to_string()))?;
     let mut appender = connection.appender_to_catalog_and_db("batch_hash", "temp", "main")?;
     appender.append_record_batch(rows)?;
     appender.flush()

@@ -31,8 +31,14 @@ pub async fn run<E: Engine>(open: impl AsyncFn() -> E) {
 
 /// The activities that the contract is tested with: many ties in time, several organizations and actors, odd text.
 pub fn sample(count: usize) -> Vec<String> {
-    const TYPES: [&str; 6] =
-        ["claude_chat_created", "claude_chat_viewed", "sso_login_failed", "api_key_created", "something_new_happened", "claude_project_deleted"];
+    const TYPES: [&str; 6] = [
+        "claude_chat_created",
+        "claude_chat_viewed",
+        "sso_login_failed",
+        "api_key_created",
+        "something_new_happened",
+        "claude_project_deleted",
+    ];
     (0..count)
         .map(|n| {
             let time = jiff::Timestamp::from_second(1_790_000_000 + (n as i64 / 3) * 977).unwrap_or_default();

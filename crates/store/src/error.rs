@@ -46,7 +46,9 @@ impl StoreError {
     pub fn hint(&self) -> Option<&str> {
         match self {
             StoreError::Limit { hint, .. } => Some(hint),
-            StoreError::DiskFull(_) => Some("free some space or move the data directory to a larger disk; nothing was lost"),
+            StoreError::DiskFull(_) => {
+                Some("free some space or move the data directory to a larger disk; nothing was lost")
+            }
             StoreError::TooNew { .. } => Some("run the newer program again, or restore a copy of the data directory"),
             _ => None,
         }

@@ -114,7 +114,9 @@ mod tests {
         let activity = Activity::parse_str(raw).unwrap();
         let found: Vec<Cow<str>> = resources
             .iter()
-            .map(|text| raw.find(text).map_or(Cow::Owned(text.to_string()), |at| Cow::Borrowed(&raw[at..at + text.len()])))
+            .map(|text| {
+                raw.find(text).map_or(Cow::Owned(text.to_string()), |at| Cow::Borrowed(&raw[at..at + text.len()]))
+            })
             .collect();
         let mut out = String::new();
         split(&activity, &found, &mut out);
@@ -138,7 +140,12 @@ mod tests {
 
     #[test]
     fn leaves_other_spellings_alone() {
-        for time in ["2026-04-10T08:09:10.12Z", "2026-04-10T10:09:10+02:00", "2016-12-31T23:59:60Z", "2026-04-10T08:09:10.1234567Z"] {
+        for time in [
+            "2026-04-10T08:09:10.12Z",
+            "2026-04-10T10:09:10+02:00",
+            "2016-12-31T23:59:60Z",
+            "2026-04-10T08:09:10.1234567Z",
+        ] {
             let raw = format!(r#"{{"id":"a\u0062","created_at":"{time}","type":"t"}}"#);
             check(&raw, &[], &raw);
         }

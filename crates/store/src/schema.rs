@@ -107,10 +107,7 @@ fn columns() -> Vec<Field> {
 
 /// A nullable column `MAP(VARCHAR, VARCHAR)`, with the field names that Arrow's map builder gives.
 fn map(name: &str) -> Field {
-    let entry = Fields::from(vec![
-        Field::new("key", DataType::Utf8, false),
-        Field::new("value", DataType::Utf8, true),
-    ]);
+    let entry = Fields::from(vec![Field::new("key", DataType::Utf8, false), Field::new("value", DataType::Utf8, true)]);
     let entries = Field::new("entries", DataType::Struct(entry), false);
     Field::new(name, DataType::Map(Arc::new(entries), false), true)
 }

@@ -22,17 +22,35 @@ fn says_what_is_wrong() {
         ("", "an activity is a JSON object, found nothing"),
         ("[]", "an activity is a JSON object, found a list"),
         ("{\"id\":\"a\"", "invalid JSON: cut short at byte 9: EOF while parsing an object"),
-        ("{\"id\":\"a\u{1}\"}", "invalid JSON at byte 9: control character (\\u0000-\\u001F) found while parsing a string"),
+        (
+            "{\"id\":\"a\u{1}\"}",
+            "invalid JSON at byte 9: control character (\\u0000-\\u001F) found while parsing a string",
+        ),
         ("{\"created_at\":\"2026-01-01T00:00:00Z\",\"type\":\"x\"}", "`id` is missing"),
         ("{\"id\":\"a\",\"type\":\"x\"}", "`created_at` is missing"),
         ("{\"id\":\"a\",\"created_at\":\"2026-01-01T00:00:00Z\"}", "`type` is missing"),
         ("{\"id\":7,\"created_at\":\"2026-01-01T00:00:00Z\",\"type\":\"x\"}", "`id` must be a string, found a number"),
-        ("{\"id\":\"\",\"created_at\":\"2026-01-01T00:00:00Z\",\"type\":\"x\"}", "`id` must be a non-empty string, found an empty one"),
+        (
+            "{\"id\":\"\",\"created_at\":\"2026-01-01T00:00:00Z\",\"type\":\"x\"}",
+            "`id` must be a non-empty string, found an empty one",
+        ),
         ("{\"id\":\"a\",\"id\":\"b\",\"created_at\":\"2026-01-01T00:00:00Z\",\"type\":\"x\"}", "`id` stands twice"),
-        ("{\"id\":\"a\",\"created_at\":\"yesterday\",\"type\":\"x\"}", "`created_at` must be an RFC 3339 time with zone, found \"yesterday\""),
-        ("{\"id\":\"a\",\"created_at\":\"2026-01-01T00:00:00\",\"type\":\"x\"}", "`created_at` must be an RFC 3339 time with zone, found \"2026-01-01T00:00:00\""),
-        ("{\"id\":\"a\",\"created_at\":\"2026-01-01T00:00:00Z\",\"type\":\"x\",\"actor\":{\"ip_address\":5}}", "`actor.ip_address` must be a string or null, found a number"),
-        ("{\"id\":\"a\",\"created_at\":\"2026-01-01T00:00:00Z\",\"type\":\"x\",\"actor\":\"me\"}", "`actor` must be an object, found a string"),
+        (
+            "{\"id\":\"a\",\"created_at\":\"yesterday\",\"type\":\"x\"}",
+            "`created_at` must be an RFC 3339 time with zone, found \"yesterday\"",
+        ),
+        (
+            "{\"id\":\"a\",\"created_at\":\"2026-01-01T00:00:00\",\"type\":\"x\"}",
+            "`created_at` must be an RFC 3339 time with zone, found \"2026-01-01T00:00:00\"",
+        ),
+        (
+            "{\"id\":\"a\",\"created_at\":\"2026-01-01T00:00:00Z\",\"type\":\"x\",\"actor\":{\"ip_address\":5}}",
+            "`actor.ip_address` must be a string or null, found a number",
+        ),
+        (
+            "{\"id\":\"a\",\"created_at\":\"2026-01-01T00:00:00Z\",\"type\":\"x\",\"actor\":\"me\"}",
+            "`actor` must be an object, found a string",
+        ),
     ];
     for (text, message) in cases {
         assert_eq!(Activity::parse_str(text).unwrap_err().to_string(), *message, "{text}");

@@ -75,7 +75,10 @@ pub(super) async fn filters(store: &impl Engine) {
     let cases: Vec<(FeedQuery, Keep)> = vec![
         (FeedQuery { types: types.clone(), ..base.clone() }, Box::new(|a| types.iter().any(|t| *t == a.kind))),
         (FeedQuery { exclude_types: types.clone(), ..base.clone() }, Box::new(|a| types.iter().all(|t| *t != a.kind))),
-        (FeedQuery { actor_ids: vec!["user_3".into()], ..base.clone() }, Box::new(|a| a.actor.text("user_id") == Some("user_3"))),
+        (
+            FeedQuery { actor_ids: vec!["user_3".into()], ..base.clone() },
+            Box::new(|a| a.actor.text("user_id") == Some("user_3")),
+        ),
         (
             FeedQuery { organizations: vec!["org_1".into()], ..base.clone() },
             Box::new(|a| a.organization_id.as_deref().is_none_or(|id| id == "org_1")),
@@ -84,8 +87,14 @@ pub(super) async fn filters(store: &impl Engine) {
             FeedQuery { organizations: vec!["00000000-aaaa".into()], ..base.clone() },
             Box::new(|a| a.organization_uuid.as_deref().is_none_or(|id| id == "00000000-aaaa")),
         ),
-        (FeedQuery { gte: Some(start), lt: Some(end), ..base.clone() }, Box::new(|a| a.created_at >= start && a.created_at < end)),
-        (FeedQuery { gt: Some(start), lte: Some(end), ..base.clone() }, Box::new(|a| a.created_at > start && a.created_at <= end)),
+        (
+            FeedQuery { gte: Some(start), lt: Some(end), ..base.clone() },
+            Box::new(|a| a.created_at >= start && a.created_at < end),
+        ),
+        (
+            FeedQuery { gt: Some(start), lte: Some(end), ..base.clone() },
+            Box::new(|a| a.created_at > start && a.created_at <= end),
+        ),
         (FeedQuery { exclude_sources: vec!["main".into()], ..base.clone() }, Box::new(|_| false)),
     ];
     for (query, keep) in cases {

@@ -54,7 +54,11 @@ pub(super) async fn shows_the_unified_record(store: &impl Engine) {
     let rows = store.select(&Select::default()).await.expect("select");
     let names: Vec<String> = rows.schema.fields().iter().map(|field| field.name().clone()).collect();
     assert_eq!(names, UNIFIED.map(|(name, _)| name));
-    let rows = sql(store, "select id, actorEmail, actor, resources, tags, srcIP from anthropic_logs where eventID = 'activity_000000'").await;
+    let rows = sql(
+        store,
+        "select id, actorEmail, actor, resources, tags, srcIP from anthropic_logs where eventID = 'activity_000000'",
+    )
+    .await;
     assert_eq!(texts(&rows, "id"), ["main:activity_000000"]);
     assert_eq!(texts(&rows, "actorEmail"), ["u0@example.com"]);
     assert_eq!(texts(&rows, "srcIP"), ["192.0.2.0"]);
@@ -87,10 +91,14 @@ pub(super) async fn selects(store: &impl Engine) {
     assert_eq!(raws(store, &limited).await, truth[..7]);
     let (since, until) = (time_of(&truth[200]).0, time_of(&truth[50]).0);
     let window = Window { since: Some(since), until: Some(until) };
-    let expected: Vec<String> =
-        truth.iter().filter(|raw| (since..until).contains(&time_of(raw).0)).cloned().collect();
+    let expected: Vec<String> = truth.iter().filter(|raw| (since..until).contains(&time_of(raw).0)).cloned().collect();
     assert_eq!(raws(store, &Select { window, ..Select::default() }).await, expected, "since is in, until is out");
-    let second = Select { seqs: Seqs { after: Some(1), until: Some(2) }, order: Order::Arrival, columns: Columns::Summary, ..Select::default() };
+    let second = Select {
+        seqs: Seqs { after: Some(1), until: Some(2) },
+        order: Order::Arrival,
+        columns: Columns::Summary,
+        ..Select::default()
+    };
     let rows = store.select(&second).await.expect("select").collect().await.expect("rows");
     assert_eq!(rows.iter().map(RecordBatch::num_rows).sum::<usize>(), 200);
     assert!(rows[0].column_by_name("seq").expect("seq").as_primitive::<UInt64Type>().iter().all(|seq| seq == Some(2)));
@@ -116,7 +124,10 @@ pub(super) async fn counts(store: &impl Engine) {
         *truth.entry(Timestamp::from_second(hour).unwrap_or_default()).or_default() += 1;
     }
     let found = store.histogram(&histogram).await.expect("histogram");
-    assert_eq!(found.into_iter().map(|bucket| (bucket.start, bucket.count)).collect::<Vec<_>>(), truth.into_iter().collect::<Vec<_>>());
+    assert_eq!(
+        found.into_iter().map(|bucket| (bucket.start, bucket.count)).collect::<Vec<_>>(),
+        truth.into_iter().collect::<Vec<_>>()
+    );
 }
 
 /// Filters of every kind; what an engine finds is what [`filter::matches`] finds.
@@ -180,7 +191,8 @@ fn is_match(filter: &Filter, raw: &str) -> bool {
 
 pub(super) async fn answers_sql(store: &impl Engine) {
     store.commit(commit(&sample(100))).await.expect("commit");
-    let mut query = statement("select count(*) as n from anthropic_logs where eventName = $type and eventTime > $since");
+    let mut query =
+        statement("select count(*) as n from anthropic_logs where eventName = $type and eventTime > $since");
     query.params.insert("type".into(), "claude_chat_viewed".into());
     query.params.insert("since".into(), "2020-01-01".into());
     let rows = store.sql(query).await.expect("parameters").collect().await.expect("rows");
@@ -188,7 +200,9 @@ pub(super) async fn answers_sql(store: &impl Engine) {
     let few = SqlQuery { max_rows: Some(10), ..statement("select eventID from anthropic_logs") };
     let cut = store.sql(few).await.expect("sql").collect().await;
     assert!(matches!(cut, Err(StoreError::Limit { .. })), "more rows than allowed: {cut:?}");
-    for text in ["", ";", "select 1; select 2", "select nothing", "selec 1", "delete from activity", "drop view anthropic_logs"] {
+    for text in
+        ["", ";", "select 1; select 2", "select nothing", "selec 1", "delete from activity", "drop view anthropic_logs"]
+    {
         let failed = match store.sql(statement(text)).await {
             Ok(rows) => rows.collect().await.map(drop),
             Err(error) => Err(error),

@@ -8,8 +8,13 @@ use crate::{Commit, Counts, Engine, LedgerEntry, LedgerQuery, Select, SourceInfo
 
 pub(super) async fn keeps_bytes(store: &impl Engine) {
     let mut truth = sample(40);
-    truth.push("{ \"type\" : \"t\",\n\t\"id\":\"spaced\" , \"created_at\":\"2026-01-01T00:00:00+01:00\", \"x\":1e3 }".into());
-    truth.push(r#"{"id":"e\u0073c","created_at":"2026-01-01T00:00:00.5Z","type":"t\u0000\u0001","claude_chat_id":"a\u001fb"}"#.into());
+    truth.push(
+        "{ \"type\" : \"t\",\n\t\"id\":\"spaced\" , \"created_at\":\"2026-01-01T00:00:00+01:00\", \"x\":1e3 }".into(),
+    );
+    truth.push(
+        r#"{"id":"e\u0073c","created_at":"2026-01-01T00:00:00.5Z","type":"t\u0000\u0001","claude_chat_id":"a\u001fb"}"#
+            .into(),
+    );
     store.commit(commit(&truth)).await.expect("commit");
     let mut found = raws(store, &Select::default()).await;
     found.sort();
@@ -23,7 +28,8 @@ pub(super) async fn drops_what_is_known(store: &impl Engine) {
     assert_eq!(first.total(), Counts { new: 30, known: 0 });
     let mut poorer = all[3].replace("plain", "").replace("claude_chat_3", "");
     poorer.push(' ');
-    let mut second = Commit { batches: vec![batch(&all[20..40]), batch(&all[35..50])], ..Commit::new(SourceInfo::new("other")) };
+    let mut second =
+        Commit { batches: vec![batch(&all[20..40]), batch(&all[35..50])], ..Commit::new(SourceInfo::new("other")) };
     second.batches.push(batch(&[poorer.as_str(), &all[49], &all[49]]));
     let second = store.commit(second).await.expect("commit");
     assert_eq!(
@@ -37,7 +43,10 @@ pub(super) async fn drops_what_is_known(store: &impl Engine) {
     truth.sort();
     assert_eq!(found, truth, "the first-seen record is never replaced");
     let status = store.status().await.expect("status");
-    assert_eq!((status.activities, status.sources["main"].activities, status.sources["other"].activities), (50, 30, 20));
+    assert_eq!(
+        (status.activities, status.sources["main"].activities, status.sources["other"].activities),
+        (50, 30, 20)
+    );
 }
 
 pub(super) async fn commits_all_or_nothing_with_numbers(store: &impl Engine) {
@@ -65,7 +74,8 @@ pub(super) async fn commits_all_or_nothing_with_numbers(store: &impl Engine) {
     assert_eq!((page.seq, page.new, page.known, page.at), (1, 4, 0, at));
     assert_eq!(page.detail, json!({"request_id": "req_1"}));
     assert_eq!(ledger.len(), 2);
-    let none = LedgerQuery { since: Some(Timestamp::from_second(1_800_000_001).unwrap_or_default()), ..Default::default() };
+    let none =
+        LedgerQuery { since: Some(Timestamp::from_second(1_800_000_001).unwrap_or_default()), ..Default::default() };
     assert!(store.ledger(&none).await.expect("ledger").is_empty());
 }
 
