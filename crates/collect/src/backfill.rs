@@ -1,4 +1,5 @@
-//! Reading the past: several windows at a time, newest first, each page committed with what then remains.
+//! Reading the past, for the first time or once more: several windows at a time, newest first, each page committed with
+//! what then remains.
 //!
 //! Fetching and taking in run side by side; one task owns the plan and commits. A page counts as read in the transaction
 //! that stores its rows, so that a crash anywhere costs at most the pages that were under way.
@@ -18,20 +19,18 @@ use crate::{
     walk::{Next, Walk},
 };
 
-/// The name of the checkpoint.
-const CHECKPOINT: &str = "backfill";
 /// A commit takes pages that are there until it has so many rows.
 const ROWS_PER_COMMIT: usize = 50_000;
 
 impl Saved {
-    /// The plan as last committed.
-    pub(crate) async fn load(desk: &Desk) -> Result<Option<Saved>> {
-        read_checkpoint(desk, CHECKPOINT).await
+    /// The plan as last committed. What it is for names the checkpoint.
+    pub(crate) async fn load(desk: &Desk, purpose: Priority) -> Result<Option<Saved>> {
+        read_checkpoint(desk, purpose.as_str()).await
     }
 
     /// For a commit.
-    pub(crate) fn checkpoint(&self) -> (&'static str, serde_json::Value) {
-        (CHECKPOINT, serde_json::json!(self))
+    pub(crate) fn checkpoint(&self, purpose: Priority) -> (&'static str, serde_json::Value) {
+        (purpose.as_str(), serde_json::json!(self))
     }
 }
 
@@ -39,22 +38,25 @@ impl Saved {
 pub(crate) struct Backfill {
     desk: Arc<Desk>,
     options: Arc<SourceOptions>,
+    purpose: Priority,
     plan: Plan,
-    limit: u32,
     fetches: JoinSet<(u64, Walk, Result<Haul, Failure>)>,
     /// Pages that are read and not committed.
     hauls: Vec<Haul>,
+    /// Rows that were new.
+    new: u64,
 }
 
 impl Backfill {
-    pub(crate) fn new(desk: Arc<Desk>, options: Arc<SourceOptions>, saved: Saved) -> Self {
-        let limit = options.page_limit.clamp(1, feed::MAX_LIMIT);
-        let plan = Plan::new(saved, limit);
-        Backfill { desk, options, plan, limit, fetches: JoinSet::new(), hauls: Vec::new() }
+    /// Reads what remains, as [`Priority::Backfill`] or [`Priority::Reconcile`].
+    pub(crate) fn new(desk: Arc<Desk>, options: Arc<SourceOptions>, purpose: Priority, saved: Saved) -> Self {
+        let plan = Plan::new(saved, options.limit());
+        Backfill { desk, options, purpose, plan, fetches: JoinSet::new(), hauls: Vec::new(), new: 0 }
     }
 
     /// Reads until nothing remains, or told to stop. Dropping the future stops at once; what is not committed is read again.
-    pub(crate) async fn run(&mut self, stop: &Stop) -> Result<()> {
+    /// Gives the number of rows that were new.
+    pub(crate) async fn run(&mut self, stop: &Stop) -> Result<u64> {
         self.show();
         loop {
             let mut wait = None;
@@ -75,7 +77,7 @@ impl Backfill {
                 stop.sleep(wait).await;
             }
         }
-        Ok(())
+        Ok(self.new)
     }
 
     fn rows(&self) -> usize {
@@ -86,10 +88,10 @@ impl Backfill {
     fn fetch(&mut self, stop: &Stop) {
         while self.fetches.len() < self.options.parallel.max(1) {
             let Some((id, walk)) = self.plan.next() else { return };
-            let (desk, stop) = (self.desk.clone(), stop.clone());
+            let (desk, stop, purpose) = (self.desk.clone(), stop.clone(), self.purpose);
             let query = walk.query(&self.options.organization_ids);
             self.fetches.spawn(async move {
-                let result = desk.ask(&query, Priority::Backfill, &stop).await;
+                let result = desk.ask(&query, purpose, &stop).await;
                 (id, walk, result)
             });
         }
@@ -107,29 +109,23 @@ impl Backfill {
         match result {
             Ok(haul) => {
                 let next = walk.pass(&haul.page, haul.times);
-                let rows = haul.rows();
+                walk.ask_for_more(self.options.limit());
+                self.plan.passed(id, walk, next, haul.rows());
                 self.hauls.push(haul);
-                if next == Next::Stuck {
+                (next == Next::Stuck).then(|| {
                     self.desk.board.trouble(crate::state::stuck());
-                    self.plan.failed(id, walk, self.limit);
-                    return Some(self.options.interval);
-                }
-                self.plan.passed(id, walk, next, rows);
-                None
+                    self.options.interval
+                })
             }
             Err(failure) => {
                 let wait = match failure {
                     Failure::Stopped => None,
                     Failure::Cursor if walk.drop_cursor() => None,
-                    Failure::TooLarge if self.limit > 1 => {
-                        self.limit /= 2;
-                        self.plan.set_limit(self.limit);
-                        None
-                    }
+                    Failure::TooLarge if walk.ask_for_less() => None,
                     Failure::Refused => Some(self.options.refused_wait),
                     _ => Some(self.options.interval),
                 };
-                self.plan.failed(id, walk, self.limit);
+                self.plan.failed(id, walk);
                 wait
             }
         }
@@ -141,12 +137,19 @@ impl Backfill {
         }
         let saved = self.plan.save();
         let hauls = std::mem::take(&mut self.hauls);
-        self.desk.commit(hauls, vec![saved.checkpoint()]).await?;
+        let counts = self.desk.commit(hauls, vec![saved.checkpoint(self.purpose)]).await?;
+        self.new += counts.new;
+        if self.purpose == Priority::Reconcile {
+            self.desk.board.update(|state| state.late += counts.new);
+        }
         self.show();
         Ok(())
     }
 
     fn show(&self) {
+        if self.purpose != Priority::Backfill {
+            return;
+        }
         let progress = self.plan.save().progress();
         self.desk.board.update(|state| state.backfill = Some(progress));
     }

@@ -17,9 +17,10 @@ use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
 use crate::{
-    Budget, CollectError, Priority, RejectFile, Result, SourceState, Stop, Upstream,
+    Budget, CollectError, Priority, RejectFile, Result, Round, SourceState, Stop, Upstream,
     backfill::{Backfill, Saved},
     desk::{Desk, Failure, Memory},
+    reconcile::Reconcile,
     state::{Board, Phase, trouble_here},
     tail::{Tail, TailPoint, moved},
 };
@@ -39,6 +40,8 @@ pub struct SourceOptions {
     pub overlap: SignedDuration,
     /// How far back the first run reads; 90 days if `None`.
     pub backfill_from: Option<Timestamp>,
+    /// When older windows are read again.
+    pub rounds: Vec<Round>,
     /// Windows of the past that are read at a time.
     pub parallel: usize,
     /// Activities a page.
@@ -62,11 +65,19 @@ impl SourceOptions {
             interval: Duration::from_secs(60),
             overlap: SignedDuration::from_mins(5),
             backfill_from: None,
+            rounds: Round::DEFAULT.to_vec(),
             parallel: 8,
             page_limit: feed::MAX_LIMIT,
             refused_wait: Duration::from_secs(300),
             retry: RetryPolicy::default(),
         }
+    }
+}
+
+impl SourceOptions {
+    /// The size of a page that the feed accepts.
+    pub(crate) fn limit(&self) -> u32 {
+        self.page_limit.clamp(1, feed::MAX_LIMIT)
     }
 }
 
@@ -118,9 +129,10 @@ impl Collector {
                     Some(begun) => begun,
                     None => return Ok(()),
                 };
-                let mut tail = self.tail(point);
-                let mut backfill = Backfill::new(self.desk.clone(), self.options.clone(), saved);
-                tokio::try_join!(tail.run(&stop), backfill.run(&stop))?;
+                let mut tail = Tail::new(self.desk.clone(), self.options.clone(), point);
+                let mut backfill = self.past(Priority::Backfill, saved);
+                let reconcile = Reconcile { desk: self.desk.clone(), options: self.options.clone() };
+                tokio::try_join!(tail.run(&stop), backfill.run(&stop), reconcile.run(&stop))?;
                 Ok(())
             })
         };
@@ -133,16 +145,36 @@ impl Collector {
     /// # Errors
     /// As [`Collector::run`].
     pub async fn backfill(&self, from: Timestamp, to: Timestamp, stop: Stop) -> Result<()> {
-        let mut saved = Saved::load(&self.desk).await?.unwrap_or_else(|| Saved::new(from, to));
+        let mut saved = Saved::load(&self.desk, Priority::Backfill).await?.unwrap_or_else(|| Saved::new(from, to));
         saved.add(from, to);
-        self.desk.commit(Vec::new(), vec![saved.checkpoint()]).await?;
+        self.desk.commit(Vec::new(), vec![saved.checkpoint(Priority::Backfill)]).await?;
         let work = || -> BoxFuture<'_, Result<()>> {
             Box::pin(async {
-                let saved = Saved::load(&self.desk).await?.unwrap_or_else(|| Saved::new(from, to));
-                Backfill::new(self.desk.clone(), self.options.clone(), saved).run(&stop).await
+                let saved = Saved::load(&self.desk, Priority::Backfill).await?.unwrap_or_else(|| Saved::new(from, to));
+                self.past(Priority::Backfill, saved).run(&stop).await.map(drop)
             })
         };
         self.outlive(&stop, &work).await
+    }
+
+    /// Reads a span once more until all of it is read or told to stop, and gives the number of activities that no earlier
+    /// reading had shown. Not while [`Collector::run`] runs for the same source.
+    ///
+    /// # Errors
+    /// As [`Collector::run`].
+    pub async fn reconcile(&self, from: Timestamp, to: Timestamp, stop: Stop) -> Result<u64> {
+        let late = || self.desk.board.subscribe().borrow().late;
+        let before = late();
+        let saved = Saved::new(from, to);
+        self.desk.commit(Vec::new(), vec![saved.checkpoint(Priority::Reconcile)]).await?;
+        let work = || -> BoxFuture<'_, Result<()>> {
+            Box::pin(async {
+                let saved = Saved::load(&self.desk, Priority::Reconcile).await?.unwrap_or_else(|| Saved::new(from, to));
+                self.past(Priority::Reconcile, saved).run(&stop).await.map(drop)
+            })
+        };
+        self.outlive(&stop, &work).await?;
+        Ok(late() - before)
     }
 
     /// Does `work` until it ends well or a stop is given. What was in memory is forgotten when the store fails.
@@ -170,14 +202,13 @@ impl Collector {
         Ok(())
     }
 
-    fn tail(&self, point: TailPoint) -> Tail {
-        let limit = self.options.page_limit.clamp(1, feed::MAX_LIMIT);
-        Tail { desk: self.desk.clone(), options: self.options.clone(), point, limit }
+    fn past(&self, purpose: Priority, saved: Saved) -> Backfill {
+        Backfill::new(self.desk.clone(), self.options.clone(), purpose, saved)
     }
 
     /// The checkpoints as last committed, or those of the first contact. `None` if told to stop before that.
     async fn begin(&self, stop: &Stop) -> Result<Option<(TailPoint, Saved)>> {
-        let (point, saved) = (TailPoint::load(&self.desk).await?, Saved::load(&self.desk).await?);
+        let (point, saved) = (TailPoint::load(&self.desk).await?, Saved::load(&self.desk, Priority::Backfill).await?);
         if let (Some(point), Some(mut saved)) = (point, saved) {
             // Somebody wants more of the past than at the first contact.
             if let Some(from) = self.options.backfill_from {
@@ -203,18 +234,18 @@ impl Collector {
                 return Ok(None);
             }
         };
-        let now = haul.date.unwrap_or_else(Timestamp::now);
+        let ago = |span| haul.date.unwrap_or_else(Timestamp::now).checked_sub(span).unwrap_or(Timestamp::MIN);
+        let from = self.options.backfill_from.unwrap_or_else(|| ago(SourceOptions::DEFAULT_BACKFILL));
+        // Of a feed that shows nothing yet, everything is the present, and no clock matters.
         let newest = match haul.times {
             Some(_) => moved(Timestamp::MIN, haul.times, haul.date),
-            None => now,
+            None => from,
         };
-        let from = self.options.backfill_from;
-        let from = from.unwrap_or_else(|| now.checked_sub(SourceOptions::DEFAULT_BACKFILL).unwrap_or(Timestamp::MIN));
         let point = TailPoint { watermark: newest };
         // A span of the past may have been asked for before.
-        let mut saved = Saved::load(&self.desk).await?.unwrap_or_else(|| Saved::new(from, newest));
+        let mut saved = Saved::load(&self.desk, Priority::Backfill).await?.unwrap_or_else(|| Saved::new(from, newest));
         saved.add(from, newest);
-        self.desk.commit(vec![haul], vec![point.checkpoint(), saved.checkpoint()]).await?;
+        self.desk.commit(vec![haul], vec![point.checkpoint(), saved.checkpoint(Priority::Backfill)]).await?;
         Ok(Some((point, saved)))
     }
 }

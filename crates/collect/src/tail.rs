@@ -8,6 +8,7 @@ use std::{sync::Arc, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 use crate::{
     Priority, Result, Stop,
@@ -39,28 +40,27 @@ impl TailPoint {
 
 /// Follows the feed of one source.
 pub(crate) struct Tail {
-    pub(crate) desk: Arc<Desk>,
-    pub(crate) options: Arc<SourceOptions>,
-    pub(crate) point: TailPoint,
-    pub(crate) limit: u32,
+    desk: Arc<Desk>,
+    options: Arc<SourceOptions>,
+    point: TailPoint,
+    /// A reading that was broken off, and when it began.
+    walk: Option<(Walk, Instant)>,
 }
 
 impl Tail {
+    pub(crate) fn new(desk: Arc<Desk>, options: Arc<SourceOptions>, point: TailPoint) -> Self {
+        Tail { desk, options, point, walk: None }
+    }
+
     /// Follows until told to stop.
     pub(crate) async fn run(&mut self, stop: &Stop) -> Result<()> {
         self.desk.board.update(|state| state.watermark = Some(self.point.watermark));
         while !stop.is_given() {
             let wait = match self.cycle(stop).await? {
-                None => {
-                    self.limit = feed::MAX_LIMIT.min(self.options.page_limit);
-                    self.options.interval
-                }
+                None => self.options.interval,
                 Some(Failure::Stopped) => break,
                 Some(Failure::Refused) => self.options.refused_wait,
-                Some(Failure::TooLarge) if self.limit > 1 => {
-                    self.limit /= 2;
-                    Duration::ZERO
-                }
+                Some(Failure::TooLarge) if self.ask_for_less() => Duration::ZERO,
                 Some(_) => self.options.interval,
             };
             self.desk.commit_errors().await?;
@@ -71,18 +71,25 @@ impl Tail {
         Ok(())
     }
 
-    /// Reads everything that is new once.
-    pub(crate) async fn cycle(&mut self, stop: &Stop) -> Result<Option<Failure>> {
-        let from = self.point.watermark.checked_sub(self.options.overlap).unwrap_or(Timestamp::MIN);
-        let mut walk = Walk::forth(from, self.limit);
+    /// Reads everything that is new once, from where the last reading was broken off, if it was.
+    async fn cycle(&mut self, stop: &Stop) -> Result<Option<Failure>> {
+        let (mut walk, begun) =
+            self.walk.take().filter(|(_, begun)| begun.elapsed() < self.patience()).unwrap_or_else(|| {
+                let from = self.point.watermark.checked_sub(self.options.overlap).unwrap_or(Timestamp::MIN);
+                (Walk::forth(from, self.options.limit()), Instant::now())
+            });
         loop {
             let query = walk.query(&self.options.organization_ids);
             let haul = match self.desk.ask(&query, Priority::Tail, stop).await {
                 Ok(haul) => haul,
                 Err(Failure::Cursor) if walk.drop_cursor() => continue,
-                Err(failure) => return Ok(Some(failure)),
+                Err(failure) => {
+                    self.walk = Some((walk, begun));
+                    return Ok(Some(failure));
+                }
             };
             let next = walk.pass(&haul.page, haul.times);
+            walk.ask_for_more(self.options.limit());
             self.commit(haul).await?;
             match next {
                 Next::More => {}
@@ -92,10 +99,16 @@ impl Tail {
                     return Ok(Some(Failure::Down));
                 }
             }
-            if stop.is_given() {
-                return Ok(Some(Failure::Stopped));
-            }
         }
+    }
+
+    /// A reading that takes longer begins anew, with its overlap: what was indexed meanwhile would be passed over else.
+    fn patience(&self) -> Duration {
+        Duration::try_from(self.options.overlap / 4).unwrap_or_default()
+    }
+
+    fn ask_for_less(&mut self) -> bool {
+        self.walk.as_mut().is_some_and(|(walk, _)| walk.ask_for_less())
     }
 
     async fn commit(&mut self, haul: Haul) -> Result<()> {

@@ -76,6 +76,18 @@ impl Walk {
         if self.cursor.is_some() || self.drop_cursor() { Next::More } else { Next::Stuck }
     }
 
+    /// Halves the pages, if they are not smallest already.
+    pub(crate) fn ask_for_less(&mut self) -> bool {
+        let is_smallest = self.limit <= 1;
+        self.limit = (self.limit / 2).max(1);
+        !is_smallest
+    }
+
+    /// Doubles the pages, as far as they may grow.
+    pub(crate) fn ask_for_more(&mut self, most: u32) {
+        self.limit = self.limit.saturating_mul(2).min(most);
+    }
+
     /// What is left to read, by the clock on the rows; the row at the edge is read again.
     pub(crate) fn rest(&self) -> (Timestamp, Option<Timestamp>) {
         match (self.reached, self.order) {

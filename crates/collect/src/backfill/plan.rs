@@ -1,6 +1,6 @@
 //! What of the past is still to be read: a span, cut into windows that are read newest first, several at a time.
 //!
-//! Windows adapt to how much is in them, so that each takes a few pages, and the last ones are shared out among those who
+//! Windows adapt to how much is in them, so that each takes some pages, and the last ones are shared out among those who
 //! have nothing left to do. What is persisted is only time: which spans remain.
 
 use std::collections::BTreeMap;
@@ -13,8 +13,8 @@ use crate::{
     walk::{Next, Walk},
 };
 
-/// A window should take so many pages.
-const PAGES_PER_WINDOW: f64 = 4.0;
+/// A window should take so many pages: the last one of each is mostly not full.
+const PAGES_PER_WINDOW: f64 = 16.0;
 /// The first window, before anything is known.
 const FIRST_WINDOW: SignedDuration = SignedDuration::from_hours(1);
 /// No window is shorter, except at the end.
@@ -123,13 +123,14 @@ impl Plan {
         Some(Walk::back(start, end, self.limit))
     }
 
-    /// Half of the longest window that somebody else reads, when nothing else is left.
+    /// Half of the longest window that somebody else reads, when nothing else is left and it is worth a page or two.
     fn share(&mut self) -> Option<Walk> {
         let length = |walk: &Walk| walk.rest().1.map_or(SignedDuration::ZERO, |to| to.duration_since(walk.from));
         let longest = self.fetching.values_mut().filter(|walk| walk.has_cursor()).max_by_key(|walk| length(walk))?;
         let (from, to) = (longest.from, longest.rest().1?);
         let half = to.duration_since(from) / 2;
-        if half < SHORTEST_WINDOW {
+        let page = self.window.as_secs_f64() / PAGES_PER_WINDOW;
+        if half < SHORTEST_WINDOW || half.as_secs_f64() < 2.0 * page {
             return None;
         }
         let middle = from.checked_add(half).ok()?;
@@ -143,29 +144,26 @@ impl Plan {
         self.saved.rows += rows as u64;
         let (from, to) = walk.rest();
         self.learn(walk_span(&kept), (from, to.unwrap_or(from)), next, rows);
-        if next == Next::Done {
-            return;
+        if next == Next::Stuck {
+            walk.drop_cursor();
         }
-        // Somebody else may have taken the older half meanwhile.
-        if kept.from > walk.from && !walk.shrink(kept.from) {
-            return;
+        if next != Next::Done {
+            self.put_back(walk, kept.from);
         }
-        self.ready.push(walk);
     }
 
-    /// Takes a window back whose page could not be had. It is read from the time that was reached.
-    pub(crate) fn failed(&mut self, id: u64, mut walk: Walk, limit: u32) {
-        let Some(kept) = self.fetching.remove(&id) else { return };
-        walk.drop_cursor();
-        walk.limit = limit;
-        if kept.from <= walk.from || walk.shrink(kept.from) {
+    /// Takes a window back whose page could not be had.
+    pub(crate) fn failed(&mut self, id: u64, walk: Walk) {
+        if let Some(kept) = self.fetching.remove(&id) {
+            self.put_back(walk, kept.from);
+        }
+    }
+
+    fn put_back(&mut self, mut walk: Walk, from: Timestamp) {
+        // Somebody else may have taken the older half meanwhile.
+        if from <= walk.from || walk.shrink(from) {
             self.ready.push(walk);
         }
-    }
-
-    /// Asks for smaller pages from now on.
-    pub(crate) fn set_limit(&mut self, limit: u32) {
-        self.limit = limit;
     }
 
     /// Fits the length of windows to how much a page covered.

@@ -33,10 +33,10 @@ fn after(seconds: f64) -> Timestamp {
 }
 
 fn row(id: usize, at: Timestamp) -> Bytes {
-    Bytes::from(
-        format!(r#"{{"id":"activity_{id:06}","created_at":"{at:.6}","type":"claude_chat_created"}}"#)
-            .replace('\u{0}', ""),
-    )
+    let actor = r#"{"type":"system_actor"}"#;
+    let text =
+        format!(r#"{{"id":"activity_{id:06}","created_at":"{at:.6}","actor":{actor},"type":"claude_chat_created"}}"#);
+    Bytes::from(text)
 }
 
 /// A feed whose activities appear as (paused) time goes on, and that fails in every way.
@@ -150,6 +150,7 @@ fn options(dir: &std::path::Path) -> SourceOptions {
         page_limit: 7,
         parallel: 3,
         refused_wait: Duration::from_secs(20),
+        rounds: vec![Round { every: Duration::from_secs(900), span: SignedDuration::from_hours(2) }],
         ..SourceOptions::new(SourceInfo::new("acme"), dir)
     }
 }
@@ -227,7 +228,9 @@ proptest! {
                 let _ = Killed(Box::pin(collector.run(stop)), rng.random_range(1..120)).await;
             }
             collect(&collector(), &store, truth.len()).await;
-            assert_eq!(ids(&store), truth);
+            let missing: Vec<_> = truth.difference(&ids(&store)).cloned().collect();
+            assert_eq!(missing, [""; 0]);
+            assert_eq!(ids(&store).len(), truth.len());
             let stored = store.stored();
             let entered: u64 = stored.ledger.iter().map(|entry| entry.new).sum();
             assert_eq!(entered, truth.len() as u64, "every row has its ledger entry");
@@ -349,4 +352,51 @@ async fn a_feed_that_goes_in_circles_is_noticed() {
         stopper.stop();
     };
     tokio::join!(collector.run(stop), watch).0.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_indexed_late_is_found_by_reading_again() {
+    let (store, dir) = (Arc::new(MemoryStore::new()), tempfile::tempdir().unwrap());
+    let mut rows: Vec<_> = (0..50).map(|id| (0.0, row(id, after(-100.0 * id as f64)))).collect();
+    // Half an hour late, far behind every overlap.
+    rows.extend((50..55).map(|id| (600.0, row(id, after(-1_200.0 - id as f64)))));
+    let (collector, _) = calm(rows, &store, dir.path());
+    collect(&collector, &store, 55).await;
+    assert_eq!((store.ids().len(), collector.state().borrow().late), (55, 5));
+    let (_stopper, stop) = stop();
+    assert_eq!(collector.reconcile(after(-5_000.0), after(0.0), stop).await.unwrap(), 0);
+}
+
+/// A feed that takes 300 ms a page, and notes when it was asked.
+struct Slow(InProcess<MemorySource>, Mutex<Vec<Instant>>);
+
+#[async_trait]
+impl Upstream for Slow {
+    async fn page(&self, query: &Query) -> Result<Response, Error> {
+        self.1.lock().unwrap().push(Instant::now());
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        self.0.page(query).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_feed_is_read_at_the_rate_that_it_allows() {
+    let (store, dir) = (Arc::new(MemoryStore::new()), tempfile::tempdir().unwrap());
+    let rows = 30_000;
+    let source = MemorySource::new((0..rows).map(|id| row(id, after(-1.0 * id as f64)))).unwrap();
+    let upstream = Arc::new(Slow(InProcess::new(source), Mutex::default()));
+    let interval = Duration::from_secs(60);
+    let options = SourceOptions { page_limit: 50, parallel: 8, interval, ..options(dir.path()) };
+    let collector = Collector::new(options, upstream.clone(), Arc::new(Budget::new(600, 0.0)), store.clone());
+    let begun = Instant::now();
+    collect(&collector, &store, rows).await;
+    let took = begun.elapsed().as_secs_f64();
+    assert_eq!(store.ids().len(), rows);
+    let asked = upstream.1.lock().unwrap().clone();
+    let busiest = asked
+        .iter()
+        .map(|at| asked.iter().filter(|other| *other >= at && **other < *at + Duration::from_secs(60)).count());
+    assert!(busiest.max().unwrap() <= 600);
+    let rate = rows as f64 / took / 50.0 * 60.0;
+    assert!(rate >= 540.0, "{rate} pages worth of rows a minute, {} requests in {took} s", asked.len());
 }
