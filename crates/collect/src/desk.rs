@@ -194,9 +194,10 @@ impl Desk {
     pub(crate) async fn commit(&self, hauls: Vec<Haul>, checkpoints: Vec<(&str, Value)>) -> Result<Counts> {
         let mut commit = Commit::new(self.info.clone());
         commit.checkpoints = checkpoints.into_iter().map(|(name, value)| (name.to_owned(), Some(value))).collect();
-        let errors = self.memory().errors.clone();
+        // Taken out at once, as others commit at the same time.
+        let errors = std::mem::take(&mut self.memory().errors);
         let noted = errors.len();
-        commit.ledger = errors;
+        commit.ledger.clone_from(&errors);
         let (mut rejects, mut reads) = (Vec::new(), Vec::new());
         for haul in hauls {
             let index = (!haul.batch.is_empty()).then_some(commit.batches.len());
@@ -206,15 +207,11 @@ impl Desk {
             reads.extend(haul.reads);
         }
         let (rejected, has_pages) = (rejects.len() as u64, commit.ledger.len() > noted);
-        if rejected > 0 {
-            let file = self.rejects.clone();
-            match tokio::task::spawn_blocking(move || file.append(&rejects)).await {
-                Ok(result) => result?,
-                Err(panic) => std::panic::resume_unwind(panic.into_panic()),
-            }
+        let result = self.store(commit, rejects).await;
+        if result.is_err() {
+            self.memory().errors.splice(..0, errors);
         }
-        let counts = self.writer.commit(commit).await?.total();
-        self.memory().errors.drain(..noted);
+        let counts = result?;
         if has_pages {
             self.board.well();
         }
@@ -227,6 +224,17 @@ impl Desk {
             state.echo = echo.or(state.echo);
         });
         Ok(counts)
+    }
+
+    async fn store(&self, commit: Commit, rejects: Vec<Reject>) -> Result<Counts> {
+        if !rejects.is_empty() {
+            let file = self.rejects.clone();
+            match tokio::task::spawn_blocking(move || file.append(&rejects)).await {
+                Ok(result) => result?,
+                Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+            }
+        }
+        Ok(self.writer.commit(commit).await?.total())
     }
 
     /// Enters failed requests in the ledger that no page follows.
