@@ -56,10 +56,14 @@ pub async fn run(words: &Simulate) -> Result<ExitCode> {
     let serving = feed.serve(stop::asked());
     match truth {
         None => serving.await?,
-        Some(truth) => tokio::select! {
-            done = serving => done?,
-            done = truth.follow(&simulation) => done?,
-        },
+        Some(mut truth) => {
+            tokio::select! {
+                done = serving => done?,
+                done = truth.follow(&simulation) => done?,
+            }
+            // What somebody may have read since the last time.
+            truth.write_new(&simulation)?;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -94,15 +98,20 @@ impl Truth {
     }
 
     /// Each new activity as it happens.
-    async fn follow(mut self, simulation: &Simulation) -> Result<()> {
+    async fn follow(&mut self, simulation: &Simulation) -> Result<()> {
         loop {
             tokio::time::sleep(TRUTH_INTERVAL).await;
-            let now = simulation.now();
-            if now > self.until {
-                let after = self.until;
-                self.until = now;
-                self.write(simulation, Some(after), now)?;
-            }
+            self.write_new(simulation)?;
         }
+    }
+
+    /// What has happened since the last time.
+    fn write_new(&mut self, simulation: &Simulation) -> Result<()> {
+        let (after, now) = (self.until, simulation.now());
+        if now > after {
+            self.until = now;
+            self.write(simulation, Some(after), now)?;
+        }
+        Ok(())
     }
 }
