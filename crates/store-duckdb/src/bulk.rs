@@ -6,10 +6,11 @@
 #![allow(unsafe_code, reason = "the wrapper has no way to scan record batches where they lie")]
 
 use std::{
-    ffi::{CStr, CString, c_int},
+    ffi::{CStr, CString, c_char, c_int},
     mem::MaybeUninit,
     ptr,
     sync::OnceLock,
+    time::Duration,
 };
 
 use arrow::{
@@ -34,6 +35,8 @@ unsafe impl Send for Bulk {}
 
 /// A batch is cut into pieces of so many rows, which the engine's threads take in turns.
 const PIECE_ROWS: usize = 20_480;
+/// How long to wait where there is nothing to do but to wait for other threads.
+const PAUSE: Duration = Duration::from_micros(200);
 /// The engine's word for the view over a batch.
 const VIEW: &str = "batch";
 
@@ -70,11 +73,7 @@ impl Bulk {
             let state = ffi::duckdb_query(self.connection, text.as_ptr(), result.as_mut_ptr());
             let outcome = match state == ffi::DuckDBSuccess {
                 true => Ok(()),
-                false => {
-                    let message = ffi::duckdb_result_error(result.as_mut_ptr());
-                    let message = (!message.is_null()).then(|| CStr::from_ptr(message).to_string_lossy().into_owned());
-                    Err(Error::DuckDBFailure(ffi::Error::new(state), message))
-                }
+                false => Err(failure(ffi::duckdb_result_error(result.as_mut_ptr()))),
             };
             ffi::duckdb_destroy_result(result.as_mut_ptr());
             outcome
@@ -105,9 +104,89 @@ impl Bulk {
     }
 
     /// Inserts the staged rows into a table of the file.
+    ///
+    /// The engine's own way to wait for a query asks its task queue without a pause while other threads work, which costs
+    /// a core that parses; so its tasks are run from here, with a pause where there is none to run.
     pub(crate) fn insert_staged(&self, table: &str) -> Result<()> {
-        self.execute(&format!("INSERT INTO {} SELECT * FROM staging.main.{VIEW}", self.table(table)))
+        let text = format!("INSERT INTO {} SELECT * FROM staging.main.{VIEW}", self.table(table));
+        let pending = Pending::of(self.connection, &CString::new(text)?)?;
+        loop {
+            match pending.run_task() {
+                ffi::duckdb_pending_state_DUCKDB_PENDING_RESULT_READY => return pending.finish(),
+                ffi::duckdb_pending_state_DUCKDB_PENDING_ERROR => return Err(pending.error()),
+                ffi::duckdb_pending_state_DUCKDB_PENDING_NO_TASKS_AVAILABLE => std::thread::sleep(PAUSE),
+                _ => {}
+            }
+        }
     }
+}
+
+/// A statement under way.
+struct Pending {
+    statement: ffi::duckdb_prepared_statement,
+    pending: ffi::duckdb_pending_result,
+}
+
+impl Pending {
+    fn of(connection: ffi::duckdb_connection, text: &CStr) -> Result<Self> {
+        let mut made = Pending { statement: ptr::null_mut(), pending: ptr::null_mut() };
+        // SAFETY: connection and text are valid for the calls; both handles are freed on drop, the message is copied.
+        unsafe {
+            let state = ffi::duckdb_prepare(connection, text.as_ptr(), &mut made.statement);
+            if state != ffi::DuckDBSuccess {
+                return Err(failure(ffi::duckdb_prepare_error(made.statement)));
+            }
+            let state = ffi::duckdb_pending_prepared(made.statement, &mut made.pending);
+            if state != ffi::DuckDBSuccess {
+                return Err(made.error());
+            }
+        }
+        Ok(made)
+    }
+
+    fn run_task(&self) -> ffi::duckdb_pending_state {
+        // SAFETY: the handle is valid until drop.
+        unsafe { ffi::duckdb_pending_execute_task(self.pending) }
+    }
+
+    fn error(&self) -> Error {
+        // SAFETY: the message belongs to the handle and is copied.
+        unsafe { failure(ffi::duckdb_pending_error(self.pending)) }
+    }
+
+    fn finish(self) -> Result<()> {
+        let mut result = MaybeUninit::<ffi::duckdb_result>::zeroed();
+        // SAFETY: as in `Bulk::execute`.
+        unsafe {
+            let state = ffi::duckdb_execute_pending(self.pending, result.as_mut_ptr());
+            let outcome = match state == ffi::DuckDBSuccess {
+                true => Ok(()),
+                false => Err(failure(ffi::duckdb_result_error(result.as_mut_ptr()))),
+            };
+            ffi::duckdb_destroy_result(result.as_mut_ptr());
+            outcome
+        }
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        // SAFETY: each was made above or is null, which is allowed; each is freed once.
+        unsafe {
+            ffi::duckdb_destroy_pending(&mut self.pending);
+            ffi::duckdb_destroy_prepare(&mut self.statement);
+        }
+    }
+}
+
+/// The engine's words as an error.
+///
+/// # Safety
+/// `message` is null or a text that ends with a zero.
+unsafe fn failure(message: *const c_char) -> Error {
+    // SAFETY: as the caller promises.
+    let message = (!message.is_null()).then(|| unsafe { CStr::from_ptr(message) }.to_string_lossy().into_owned());
+    Error::DuckDBFailure(ffi::Error::new(ffi::DuckDBError), message)
 }
 
 impl Drop for Bulk {
