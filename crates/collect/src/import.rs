@@ -1,6 +1,6 @@
 //! Importing files: JSON lines, arrays and saved pages, plain or packed, of any size in flat memory.
 //!
-//! One thread reads and cuts ([`split`]), workers parse and lay out, one thread gathers in order ([`gather`]), and the
+//! One thread reads and cuts (`split`), workers parse and lay out, one thread gathers in order (`gather`), and the
 //! caller's task commits. Each commit holds up to [`ROWS_PER_COMMIT`] rows and a ledger entry for each file's part of it.
 //! Importing a file again adds nothing: the store knows what it has.
 

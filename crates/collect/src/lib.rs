@@ -4,6 +4,8 @@
 //! says where they came from. What cannot be read as an activity is kept beside the store as a [`Reject`]. No engine and no
 //! SQL is known here, only the port.
 
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test fails by panicking"))]
+
 mod backfill;
 mod budget;
 mod desk;

@@ -16,7 +16,7 @@ use feed::{
     memory::MemorySource,
 };
 use proptest::prelude::*;
-use rand::{Rng, RngExt, SeedableRng};
+use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
 use tokio::time::Instant;
 
@@ -99,7 +99,7 @@ impl Upstream for Flaky {
                 rng.random_range(0..400u64),
                 rng.random_range(0..100) < self.faults,
                 rng.random_range(0..8u32),
-                rng.next_u32() % 4 == 0,
+                rng.random_bool(0.25),
             )
         };
         tokio::time::sleep(Duration::from_millis(wait)).await;
@@ -341,7 +341,7 @@ impl Source for Circle {
 #[tokio::test(start_paused = true)]
 async fn a_feed_that_goes_in_circles_is_noticed() {
     let (store, dir) = (Arc::new(MemoryStore::new()), tempfile::tempdir().unwrap());
-    let source = Circle(MemorySource::new((0..20).map(|id| row(id, after(-1.0 * id as f64)))).unwrap());
+    let source = Circle(MemorySource::new((0..20).map(|id| row(id, after(-(id as f64))))).unwrap());
     let upstream = Arc::new(InProcess::new(source));
     let collector = Collector::new(options(dir.path()), upstream, Arc::default(), store.clone());
     let (stopper, stop) = stop();
@@ -383,7 +383,7 @@ impl Upstream for Slow {
 async fn a_slow_feed_is_read_at_the_rate_that_it_allows() {
     let (store, dir) = (Arc::new(MemoryStore::new()), tempfile::tempdir().unwrap());
     let rows = 30_000;
-    let source = MemorySource::new((0..rows).map(|id| row(id, after(-1.0 * id as f64)))).unwrap();
+    let source = MemorySource::new((0..rows).map(|id| row(id, after(-(id as f64))))).unwrap();
     let upstream = Arc::new(Slow(InProcess::new(source), Mutex::default()));
     let interval = Duration::from_secs(60);
     let options = SourceOptions { page_limit: 50, parallel: 8, interval, ..options(dir.path()) };
