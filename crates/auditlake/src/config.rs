@@ -116,7 +116,9 @@ impl Config {
             Some(path) => (read(&path)?, path.display().to_string()),
             None => (Table::new(), "the environment".to_owned()),
         };
-        overlay(&mut table, |name| std::env::var(name).ok())?;
+        let variable = |name: &str| std::env::var(name).ok().filter(|text| !text.trim().is_empty());
+        overlay(&mut table, variable)?;
+        source::overlay(&mut table, variable)?;
         let mut config: Config = Value::Table(table)
             .try_into()
             .map_err(|error: toml::de::Error| hinted(format!("{origin}: {}", error.message()), HINT))?;
@@ -131,7 +133,10 @@ impl Config {
         for (at, source) in self.sources.iter().enumerate() {
             source.check().map_err(|error| hinted(format!("{origin}: source {:?}: {error}", source.name), HINT))?;
             if self.sources[..at].iter().any(|other| other.name == source.name) {
-                return Err(hinted(format!("{origin}: two sources are named {:?}", source.name), "give each its own name"));
+                return Err(hinted(
+                    format!("{origin}: two sources are named {:?}", source.name),
+                    "give each its own name",
+                ));
             }
         }
         require_loopback(self.server.listen.ip())
@@ -199,18 +204,15 @@ fn file(named: Option<&Path>) -> Result<Option<PathBuf>> {
 }
 
 fn read(path: &Path) -> Result<Table> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read the configuration {}", path.display()))?;
+    let text =
+        std::fs::read_to_string(path).with_context(|| format!("cannot read the configuration {}", path.display()))?;
     text.parse::<Table>().map_err(|error| hinted(format!("{}: {}", path.display(), error.to_string().trim()), HINT))
 }
 
 /// Lays the environment's settings over the file's.
-fn overlay(table: &mut Table, variable: impl Fn(&str) -> Option<String>) -> Result<()> {
+fn overlay(table: &mut Table, variable: impl Fn(&str) -> Option<String> + Copy) -> Result<()> {
     for setting in SETTINGS.iter().filter(|setting| setting.section != "source") {
-        let name = setting.variable();
-        let Some(text) = variable(&name) else { continue };
-        let value = setting.kind.parse(&text).ok_or_else(|| {
-            hinted(format!("{name}: {text:?} is not {}", setting.kind.name()), format!("{}: {}", setting.path(), setting.about))
-        })?;
+        let Some(value) = setting.read(variable)? else { continue };
         let place = match setting.section {
             "" => &mut *table,
             section => match table.entry(section).or_insert_with(|| Value::Table(Table::new())) {
@@ -244,6 +246,34 @@ mod tests {
     }
 
     #[test]
+    fn the_environment_fills_sources_in() {
+        let variable = |name: &str| match name {
+            "ANTHROPIC_COMPLIANCE_ACCESS_KEY" => Some("sk-ant-api01-x".to_owned()),
+            "ANTHROPIC_BASE_URL" => Some("http://127.0.0.1:1".to_owned()),
+            "AUDITLAKE_SOURCE_BACKFILL_FROM" => Some("2y".to_owned()),
+            _ => None,
+        };
+        let mut table = Table::new();
+        source::overlay(&mut table, variable).unwrap();
+        let config: Config = Value::Table(table).try_into().unwrap();
+        let only = &config.sources[0];
+        assert_eq!(
+            (only.name.as_str(), only.base_url.as_deref(), only.backfill_from.as_str()),
+            ("anthropic", Some("http://127.0.0.1:1"), "2y")
+        );
+        assert!(only.key.is_some());
+        let mut table: Table =
+            "[[source]]\nname = 'a'\nbackfill_from = '1d'\nkey_file = '/k'\n[[source]]\nname = 'b'\n".parse().unwrap();
+        source::overlay(&mut table, variable).unwrap();
+        let config: Config = Value::Table(table).try_into().unwrap();
+        assert_eq!((config.sources[0].backfill_from.as_str(), config.sources[0].key.is_some()), ("1d", false));
+        assert_eq!((config.sources[1].backfill_from.as_str(), config.sources[1].key.is_some()), ("2y", true));
+        let mut none = Table::new();
+        source::overlay(&mut none, |_| None).unwrap();
+        assert!(none.is_empty());
+    }
+
+    #[test]
     fn unknown_settings_are_errors() {
         let table: Table = "[store]\nmemroy = 1\n".parse().unwrap();
         let error = Value::Table(table).try_into::<Config>().unwrap_err();
@@ -252,7 +282,8 @@ mod tests {
 
     #[test]
     fn every_setting_is_listed() {
-        let listed = |section: &str| -> Vec<&str> { SETTINGS.iter().filter(|s| s.section == section).map(|s| s.name).collect() };
+        let listed =
+            |section: &str| -> Vec<&str> { SETTINGS.iter().filter(|s| s.section == section).map(|s| s.name).collect() };
         let mut table = Table::new();
         for setting in SETTINGS {
             let place = match setting.section {

@@ -92,12 +92,21 @@ impl DataDir {
     pub fn own(&self, command: &str) -> Result<std::result::Result<Owner, Option<Holder>>> {
         let cannot = || format!("cannot use the data directory {}", self.path.display());
         if self.path.is_file() {
-            return Err(hinted(format!("the data directory {} is a file", self.path.display()), "name a directory with --data"));
+            return Err(hinted(
+                format!("the data directory {} is a file", self.path.display()),
+                "name a directory with --data",
+            ));
         }
         self.make()?;
         let path = self.path.join("auditlake.lock");
-        let mut lock =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path).with_context(cannot)?;
+        let mut lock = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path)
+            .with_context(cannot)?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -165,7 +174,8 @@ mod tests {
         let owner = data.own("import").unwrap().unwrap();
         let holder = data.own("query").unwrap().unwrap_err().unwrap();
         assert_eq!((holder.pid, holder.command.as_str()), (std::process::id(), "import"));
-        data.announce(&Service { url: "http://127.0.0.1:1".into(), token: "secret".to_owned().into(), pid: 1 }).unwrap();
+        data.announce(&Service { url: "http://127.0.0.1:1".into(), token: "secret".to_owned().into(), pid: 1 })
+            .unwrap();
         assert_eq!(data.service().unwrap().url, "http://127.0.0.1:1");
         use std::os::unix::fs::PermissionsExt;
         let mode = fs::metadata(data.path().join("service.json")).unwrap().permissions().mode();

@@ -25,6 +25,7 @@ use crate::{cli::Cli, stop::Failure};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    keep_to_ourselves();
     log::init(&cli);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -46,4 +47,12 @@ pub(crate) const FOUND: u8 = 3;
 /// An error with something to do about it.
 pub(crate) fn hinted(message: impl Into<String>, hint: impl Into<String>) -> anyhow::Error {
     anyhow::Error::new(Failure { message: message.into(), hint: Some(hint.into()) })
+}
+
+/// What this program writes is for its own user: the log of a company, its rejects, its keys. Files that a command is told
+/// to write (`-o`) are too.
+#[allow(unsafe_code, reason = "the system call has no safe wrapper here")]
+fn keep_to_ourselves() {
+    // SAFETY: takes a number, touches no memory, cannot fail.
+    unsafe { libc::umask(0o077) };
 }

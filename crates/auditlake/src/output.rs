@@ -94,7 +94,8 @@ impl Writer {
     fn begin(&mut self, schema: &SchemaRef) -> Result<()> {
         match self.format {
             QueryFormat::Parquet => {
-                let properties = WriterProperties::builder().set_compression(Compression::ZSTD(Default::default())).build();
+                let properties =
+                    WriterProperties::builder().set_compression(Compression::ZSTD(Default::default())).build();
                 #[expect(clippy::expect_used, reason = "taken here, once")]
                 let out = self.out.take().expect("the output");
                 self.parquet = Some(ArrowWriter::try_new(out, schema.clone(), Some(properties))?);

@@ -50,7 +50,12 @@ impl Remote {
     }
 
     /// As [`Remote::request`], with words behind the path.
-    pub fn ask(&self, method: reqwest::Method, path: &str, words: &[(&str, String)]) -> Result<reqwest::RequestBuilder> {
+    pub fn ask(
+        &self,
+        method: reqwest::Method,
+        path: &str,
+        words: &[(&str, String)],
+    ) -> Result<reqwest::RequestBuilder> {
         let url = reqwest::Url::parse_with_params(&format!("{}{path}", self.service.url), words)?;
         Ok(self.http.request(method, url).bearer_auth(self.service.token.expose_secret()))
     }
@@ -127,7 +132,12 @@ impl Remote {
 
 /// An Arrow stream as rows, as it comes in.
 async fn rows(response: Response) -> Result<Rows> {
-    let mut reading = Reading { body: Box::pin(response.bytes_stream()), decoder: StreamDecoder::new(), rest: Buffer::default(), is_ended: false };
+    let mut reading = Reading {
+        body: Box::pin(response.bytes_stream()),
+        decoder: StreamDecoder::new(),
+        rest: Buffer::default(),
+        is_ended: false,
+    };
     // The schema comes with the first message, before any row.
     let first = reading.next().await.transpose()?;
     let schema = match (&first, reading.decoder.schema()) {

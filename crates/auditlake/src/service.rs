@@ -11,11 +11,11 @@ mod upstream;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
+use axum::serve::ListenerExt;
 use collect::{Budget, Collector, SourceOptions, SourceState, Stopper};
 use futures::future::join_all;
 use secrecy::{ExposeSecret, SecretString};
 use store_duckdb::DuckStore;
-use axum::serve::ListenerExt;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 use web::{SimulatedBanner, Site};
 
@@ -90,7 +90,17 @@ impl Running {
         });
         let url = format!("http://{address}");
         data.announce(&Service { url, token: token.expose_secret().to_owned().into(), pid: std::process::id() })?;
-        Ok(Running { address, store, here, data: data.clone(), closing, server, reads, sources: Vec::new(), stoppers: Vec::new() })
+        Ok(Running {
+            address,
+            store,
+            here,
+            data: data.clone(),
+            closing,
+            server,
+            reads,
+            sources: Vec::new(),
+            stoppers: Vec::new(),
+        })
     }
 
     /// Begins to collect a source.
@@ -134,9 +144,10 @@ impl Running {
 
 async fn bind(listen: SocketAddr) -> Result<TcpListener> {
     TcpListener::bind(listen).await.map_err(|error| match error.kind() {
-        std::io::ErrorKind::AddrInUse => {
-            hinted(format!("{listen} is taken by another program"), "choose another port with --port; 0 takes any free one")
-        }
+        std::io::ErrorKind::AddrInUse => hinted(
+            format!("{listen} is taken by another program"),
+            "choose another port with --port; 0 takes any free one",
+        ),
         _ => anyhow::Error::new(error).context(format!("cannot listen on {listen}")),
     })
 }

@@ -17,7 +17,8 @@ pub struct SimulatedFeed {
 impl SimulatedFeed {
     /// Takes the port; nothing is answered before [`SimulatedFeed::serve`].
     pub async fn bind(simulation: &Arc<Simulation>, port: u16, requests_per_minute: u32) -> Result<SimulatedFeed> {
-        let listener = TcpListener::bind(("127.0.0.1", port)).await.with_context(|| format!("cannot listen on port {port}"))?;
+        let listener =
+            TcpListener::bind(("127.0.0.1", port)).await.with_context(|| format!("cannot listen on port {port}"))?;
         let url = format!("http://{}", listener.local_addr()?);
         let server = Server::new(simulation.clone(), simulation.clone())
             .known_types(|name| activity::catalog::get(name).is_some())

@@ -1,4 +1,4 @@
-//! Typed questions as SQL over table `activity`. Values are bound, never written into the text.
+//! Typed questions as SQL over table `activity`. What people write is bound, never written into the text.
 
 use async_trait::async_trait;
 use auditlake_store::{

@@ -79,6 +79,7 @@ pub fn join(rest: &str, id: &str, time: Timestamp, resources: &[&str]) -> String
 }
 
 /// Where `text` lies in `raw`, if it was borrowed from there.
+#[expect(clippy::ptr_arg, reason = "whether it is borrowed is the question")]
 fn offset(raw: &str, text: &Cow<str>) -> Option<usize> {
     let Cow::Borrowed(text) = text else { return None };
     let at = (text.as_ptr() as usize).checked_sub(raw.as_ptr() as usize)?;

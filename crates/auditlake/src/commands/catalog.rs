@@ -23,16 +23,18 @@ pub fn run(words: &Catalog) -> Result<ExitCode> {
     };
     match words.format {
         // One type is told in full: a line for each thing that is known of it.
-        None | Some(crate::cli::ListFormat::Table) if output::choose(words.format.map(Into::into), None) == crate::cli::QueryFormat::Table => {
-            let rows: Vec<Value> = found
-                .as_object()
-                .into_iter()
-                .flatten()
-                .flat_map(|(key, value)| rows(key, value))
-                .collect();
+        None | Some(crate::cli::ListFormat::Table)
+            if output::choose(words.format.map(Into::into), None) == crate::cli::QueryFormat::Table =>
+        {
+            let rows: Vec<Value> =
+                found.as_object().into_iter().flatten().flat_map(|(key, value)| rows(key, value)).collect();
             output::write_list(&rows, &["what", "value"], Some(crate::cli::ListFormat::Table))?;
         }
-        _ => output::write_list(&[found], &["type", "category", "surface", "outcome", "read_only", "summary"], words.format)?,
+        _ => output::write_list(
+            &[found],
+            &["type", "category", "surface", "outcome", "read_only", "summary"],
+            words.format,
+        )?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -32,7 +32,12 @@ struct Memory {
 pub async fn run(config: &Config, words: &Demo) -> Result<ExitCode> {
     let temporary = match config.data {
         Some(_) => None,
-        None => Some(tempfile::Builder::new().prefix("auditlake-demo-").tempdir().context("cannot make a directory for the demo")?),
+        None => Some(
+            tempfile::Builder::new()
+                .prefix("auditlake-demo-")
+                .tempdir()
+                .context("cannot make a directory for the demo")?,
+        ),
     };
     let data = match &temporary {
         Some(dir) => DataDir::new(dir.path().to_owned()),
@@ -91,19 +96,36 @@ fn simulation(data: &DataDir, words: &Demo) -> Result<Simulation> {
         && (memory.seed, memory.people, memory.days) != (seed, people, days)
     {
         return Err(hinted(
-            format!("the demo in {} has --people {} --days {} --seed {}", data.path().display(), memory.people, memory.days, memory.seed),
+            format!(
+                "the demo in {} has --people {} --days {} --seed {}",
+                data.path().display(),
+                memory.people,
+                memory.days,
+                memory.seed
+            ),
             "give the same, or another --data",
         ));
     }
-    let config = simulate::Config { seed, people, days, start: memory.map(|memory| memory.start), ..simulate::Config::default() };
+    let config = simulate::Config {
+        seed,
+        people,
+        days,
+        start: memory.map(|memory| memory.start),
+        ..simulate::Config::default()
+    };
     let simulation = Simulation::new(config)?;
     let memory = Memory { seed, people, days, start: simulation.start() };
-    std::fs::write(&path, serde_json::to_string(&memory)?).with_context(|| format!("cannot write {}", path.display()))?;
+    std::fs::write(&path, serde_json::to_string(&memory)?)
+        .with_context(|| format!("cannot write {}", path.display()))?;
     Ok(simulation)
 }
 
 fn source(data: &DataDir, simulation: &Simulation, url: &str) -> Result<Prepared> {
-    let client = Client::builder().base_url(url).key(simulation.key().to_owned().into()).proxy(feed::client::Proxy::Direct).build()?;
+    let client = Client::builder()
+        .base_url(url)
+        .key(simulation.key().to_owned().into())
+        .proxy(feed::client::Proxy::Direct)
+        .build()?;
     let mut options = SourceOptions::new(SourceInfo::new("demo"), data.path());
     options.interval = Duration::from_secs(5);
     options.backfill_from = Some(simulation.start());

@@ -26,7 +26,10 @@ use crate::{
 pub async fn run(config: &Config, words: &Import) -> Result<ExitCode> {
     let is_plain = |sign: char| sign.is_ascii_alphanumeric() || matches!(sign, '-' | '_' | '.');
     if words.source.is_empty() || words.source.len() > 64 || !words.source.chars().all(is_plain) {
-        return Err(hinted(format!("--source: {:?} is no name of a source", words.source), "use 1 to 64 letters, digits, `-`, `_` or `.`"));
+        return Err(hinted(
+            format!("--source: {:?} is no name of a source", words.source),
+            "use 1 to 64 letters, digits, `-`, `_` or `.`",
+        ));
     }
     let summary = match Lake::open(config, "import").await? {
         Lake::Here(here) => here_in(config, words, &here).await?,
@@ -39,7 +42,8 @@ pub async fn run(config: &Config, words: &Import) -> Result<ExitCode> {
 /// Into the store of this process.
 async fn here_in(config: &Config, words: &Import, here: &Here) -> Result<Summary> {
     let data = config.data_dir()?;
-    let inputs = words.files.iter().map(|path| if path == Path::new("-") { Input::stdin() } else { Input::Path(path.clone()) });
+    let inputs =
+        words.files.iter().map(|path| if path == Path::new("-") { Input::stdin() } else { Input::Path(path.clone()) });
     let bar = bar();
     let shown = bar.clone();
     let options = ImportOptions::new(config.import_source(&words.source), data.path());

@@ -6,16 +6,13 @@ use anyhow::Result;
 
 use crate::{
     cli::Run,
-    config::{Config, SourceConfig},
+    config::Config,
     hinted,
     service::{self, Running},
 };
 
 pub async fn run(config: &Config, words: &Run) -> Result<ExitCode> {
-    let sources = match config.sources.is_empty() {
-        false => config.sources.clone(),
-        true => SourceConfig::from_environment().into_iter().collect(),
-    };
+    let sources = &config.sources;
     let data = config.data_dir()?;
     if sources.is_empty() && !data.has_store() {
         return Err(hinted(
@@ -24,7 +21,7 @@ pub async fn run(config: &Config, words: &Run) -> Result<ExitCode> {
         ));
     }
     let mut prepared = Vec::new();
-    for source in &sources {
+    for source in sources {
         prepared.push(service::prepare(config, &data, source).await?);
     }
     let owner = data.own_alone("run")?;

@@ -17,10 +17,7 @@ pub async fn run(config: &Config, words: &Search) -> Result<ExitCode> {
     let format = output::choose(words.format.map(Into::into), None);
     let select = Select {
         filter: filter(&words.filter)?,
-        window: Window {
-            since: time("since", words.since.as_deref())?,
-            until: time("until", words.until.as_deref())?,
-        },
+        window: Window { since: time("since", words.since.as_deref())?, until: time("until", words.until.as_deref())? },
         limit: Some(words.limit),
         columns: columns(format),
         ..Select::default()

@@ -21,7 +21,9 @@ const TRUTH_INTERVAL: Duration = Duration::from_millis(500);
 pub async fn run(words: &Simulate) -> Result<ExitCode> {
     let mut faults = Vec::new();
     for text in &words.fault {
-        faults.push(text.parse().map_err(|error| hinted(format!("--fault: {error}"), "write NAME=RATE[:ARGUMENT], such as error500=5% or late=1%:30m"))?);
+        faults.push(text.parse().map_err(|error| {
+            hinted(format!("--fault: {error}"), "write NAME=RATE[:ARGUMENT], such as error500=5% or late=1%:30m")
+        })?);
     }
     let pace = match (words.frozen, words.speed) {
         (true, _) => Pace::Frozen,

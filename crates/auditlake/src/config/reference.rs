@@ -2,7 +2,10 @@
 
 use std::fmt::Write;
 
+use anyhow::Result;
 use toml::Value;
+
+use crate::hinted;
 
 /// What a setting holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,28 +43,126 @@ const fn setting(
 
 /// Every setting.
 pub const SETTINGS: &[Setting] = &[
-    setting("", "data", Kind::Text, "the platform's data directory", "/var/lib/auditlake", "the data directory; `--data` counts more"),
+    setting(
+        "",
+        "data",
+        Kind::Text,
+        "the platform's data directory",
+        "/var/lib/auditlake",
+        "the data directory; `--data` counts more",
+    ),
     setting("", "workspace", Kind::Text, "default", "security", "the deployment's workspace, column `workspaceID`"),
-    setting("server", "listen", Kind::Text, "127.0.0.1:8420", "127.0.0.1:8420", "where page and API answer; loopback only, as they have no login"),
+    setting(
+        "server",
+        "listen",
+        Kind::Text,
+        "127.0.0.1:8420",
+        "127.0.0.1:8420",
+        "where page and API answer; loopback only, as they have no login",
+    ),
     setting("store", "memory_mb", Kind::Whole, "2048", "4096", "memory for the engine, in MiB"),
-    setting("store", "spill_mb", Kind::Whole, "20480", "51200", "disk for queries that need more than their memory, in MiB"),
+    setting(
+        "store",
+        "spill_mb",
+        Kind::Whole,
+        "20480",
+        "51200",
+        "disk for queries that need more than their memory, in MiB",
+    ),
     setting("store", "threads", Kind::Whole, "the number of cores", "4", "threads for queries"),
     setting("query", "timeout_seconds", Kind::Number, "300", "60", "time after which a query is cancelled, in seconds"),
     setting("query", "max_rows", Kind::Whole, "10000000", "1000000", "rows after which a query ends with an error"),
-    setting("feed", "requests_per_minute", Kind::Whole, "600", "6000", "the budget of the served feed, all its keys together"),
+    setting(
+        "feed",
+        "requests_per_minute",
+        Kind::Whole,
+        "600",
+        "6000",
+        "the budget of the served feed, all its keys together",
+    ),
     setting("feed", "serve_own_reads", Kind::Switch, "false", "true", "whether the served feed shows who read it, too"),
-    setting("source", "name", Kind::Text, "required", "main", "the source's id, column `sourceID`; keep it, as records are known by it"),
-    setting("source", "base_url", Kind::Text, "https://api.anthropic.com", "https://api.anthropic.com", "the feed's address"),
-    setting("source", "key", Kind::Text, "none", "sk-ant-api01-…", "the access key itself; a file or a command is better"),
-    setting("source", "key_file", Kind::Text, "none", "/run/secrets/anthropic", "a file that holds the key; read again when it changes"),
-    setting("source", "key_command", Kind::Text, "none", "vault kv get -field=key secret/claude", "a shell command that prints the key"),
-    setting("source", "organization_ids", Kind::List, "all that the key may read", "[\"org_01…\"]", "only these organizations, by id or UUID"),
-    setting("source", "backfill_from", Kind::Text, "90d", "2025-01-01", "how far back the first run reads: a date, a time, or an age"),
-    setting("source", "interval_seconds", Kind::Whole, "60", "60", "how often new activities are asked for, at least 5"),
-    setting("source", "overlap_seconds", Kind::Whole, "300", "600", "how much of the time before is read again each time, for late arrivals"),
+    setting(
+        "source",
+        "name",
+        Kind::Text,
+        "required",
+        "main",
+        "the source's id, column `sourceID`; keep it, as records are known by it",
+    ),
+    setting(
+        "source",
+        "base_url",
+        Kind::Text,
+        "https://api.anthropic.com",
+        "https://api.anthropic.com",
+        "the feed's address",
+    ),
+    setting(
+        "source",
+        "key",
+        Kind::Text,
+        "none",
+        "sk-ant-api01-…",
+        "the access key itself; a file or a command is better",
+    ),
+    setting(
+        "source",
+        "key_file",
+        Kind::Text,
+        "none",
+        "/run/secrets/anthropic",
+        "a file that holds the key; read again when it changes",
+    ),
+    setting(
+        "source",
+        "key_command",
+        Kind::Text,
+        "none",
+        "vault kv get -field=key secret/claude",
+        "a shell command that prints the key",
+    ),
+    setting(
+        "source",
+        "organization_ids",
+        Kind::List,
+        "all that the key may read",
+        "[\"org_01…\"]",
+        "only these organizations, by id or UUID",
+    ),
+    setting(
+        "source",
+        "backfill_from",
+        Kind::Text,
+        "90d",
+        "2025-01-01",
+        "how far back the first run reads: a date, a time, or an age",
+    ),
+    setting(
+        "source",
+        "interval_seconds",
+        Kind::Whole,
+        "60",
+        "60",
+        "how often new activities are asked for, at least 5",
+    ),
+    setting(
+        "source",
+        "overlap_seconds",
+        Kind::Whole,
+        "300",
+        "600",
+        "how much of the time before is read again each time, for late arrivals",
+    ),
     setting("source", "retention_days", Kind::Whole, "2190", "2190", "the retention, column `sourceTTL`"),
     setting("source", "requests_per_minute", Kind::Whole, "600", "600", "the feed's budget for the whole company"),
-    setting("source", "leave_percent", Kind::Whole, "20", "20", "the share of that budget left to the company's other tools"),
+    setting(
+        "source",
+        "leave_percent",
+        Kind::Whole,
+        "20",
+        "20",
+        "the share of that budget left to the company's other tools",
+    ),
 ];
 
 impl Kind {
@@ -93,6 +194,20 @@ impl Setting {
             "" => format!("AUDITLAKE_{}", self.name.to_uppercase()),
             section => format!("AUDITLAKE_{}_{}", section.to_uppercase(), self.name.to_uppercase()),
         }
+    }
+
+    /// Its value in the environment, if it is there.
+    ///
+    /// # Errors
+    /// Says which variable holds what it must not.
+    pub fn read(&self, variable: impl Fn(&str) -> Option<String>) -> Result<Option<Value>> {
+        let name = self.variable();
+        let Some(text) = variable(&name) else { return Ok(None) };
+        let value = self.kind.parse(&text);
+        let wrong = || {
+            hinted(format!("{name}: {text:?} is not {}", self.kind.name()), format!("{}: {}", self.path(), self.about))
+        };
+        value.map(Some).ok_or_else(wrong)
     }
 
     /// Where it stands in the file.

@@ -8,7 +8,9 @@ use feed::KeyKind;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
+use toml::{Table, Value};
 
+use super::SETTINGS;
 use crate::hinted;
 
 /// A feed to collect.
@@ -53,19 +55,40 @@ impl Default for SourceConfig {
     }
 }
 
-impl SourceConfig {
-    /// The source of a deployment without a configuration file, if the environment holds a key.
-    pub fn from_environment() -> Option<SourceConfig> {
-        let named = |name: &str| std::env::var(name).ok().filter(|text| !text.trim().is_empty());
-        let key = named("ANTHROPIC_COMPLIANCE_ACCESS_KEY").or_else(|| named("ANTHROPIC_ADMIN_KEY"))?;
-        Some(SourceConfig {
-            name: "anthropic".to_owned(),
-            key: Some(key.trim().to_owned().into()),
-            base_url: named("ANTHROPIC_BASE_URL"),
-            ..SourceConfig::default()
-        })
+/// Adds what the environment says of sources: to each table of the file what it leaves out, and a source of its own where the
+/// file names none and the environment holds a key.
+pub fn overlay(table: &mut Table, variable: impl Fn(&str) -> Option<String> + Copy) -> Result<()> {
+    let key = ["ANTHROPIC_COMPLIANCE_ACCESS_KEY", "ANTHROPIC_ADMIN_KEY"].into_iter().find_map(variable);
+    let has_key = key.is_some()
+        || ["KEY", "KEY_FILE", "KEY_COMMAND"]
+            .iter()
+            .any(|name| variable(&format!("AUDITLAKE_SOURCE_{name}")).is_some());
+    if !table.contains_key("source") && has_key {
+        let mut source = Table::new();
+        source.insert("name".to_owned(), Value::String("anthropic".to_owned()));
+        source.extend(variable("ANTHROPIC_BASE_URL").map(|url| ("base_url".to_owned(), Value::String(url))));
+        table.insert("source".to_owned(), Value::Array(vec![Value::Table(source)]));
     }
+    let Some(Value::Array(sources)) = table.get_mut("source") else { return Ok(()) };
+    for source in sources.iter_mut().filter_map(Value::as_table_mut) {
+        for setting in SETTINGS.iter().filter(|setting| setting.section == "source") {
+            let is_key = setting.name.starts_with("key");
+            let has_one = is_key && source.keys().any(|name| name.starts_with("key"));
+            if has_one || (source.contains_key(setting.name) && setting.name != "name") {
+                continue;
+            }
+            if setting.name != "name" || source.get("name").is_none_or(|name| name.as_str() == Some("anthropic")) {
+                source.extend(setting.read(variable)?.map(|value| (setting.name.to_owned(), value)));
+            }
+        }
+        if let (Some(key), false) = (&key, source.keys().any(|name| name.starts_with("key"))) {
+            source.insert("key".to_owned(), Value::String(key.trim().to_owned()));
+        }
+    }
+    Ok(())
+}
 
+impl SourceConfig {
     /// What is wrong with it, if anything.
     pub fn check(&self) -> Result<()> {
         let is_plain = |sign: char| sign.is_ascii_alphanumeric() || matches!(sign, '-' | '_' | '.');
@@ -84,8 +107,9 @@ impl SourceConfig {
 
     /// The moment from which the first run reads.
     pub fn backfill_start(&self) -> Result<Timestamp> {
-        parse_time(&self.backfill_from, Timestamp::now())
-            .ok_or_else(|| anyhow!("`backfill_from`: {:?} is no date, time or age such as 90d or 6y", self.backfill_from))
+        parse_time(&self.backfill_from, Timestamp::now()).ok_or_else(|| {
+            anyhow!("`backfill_from`: {:?} is no date, time or age such as 90d or 6y", self.backfill_from)
+        })
     }
 
     pub fn interval(&self) -> Duration {
@@ -101,7 +125,9 @@ impl SourceConfig {
             key.expose_secret().trim().to_owned()
         } else if let Some(path) = &self.key_file {
             let text = tokio::fs::read_to_string(path).await;
-            text.with_context(|| format!("source {}: cannot read the key from {}", self.name, path.display()))?.trim().to_owned()
+            text.with_context(|| format!("source {}: cannot read the key from {}", self.name, path.display()))?
+                .trim()
+                .to_owned()
         } else if let Some(command) = &self.key_command {
             self.ask(command).await?
         } else {
@@ -112,7 +138,10 @@ impl SourceConfig {
         };
         match KeyKind::of(&key) {
             KeyKind::ClaudeApi => Err(hinted(
-                format!("source {}: this is a Claude API key (sk-ant-api03-…), which cannot read the Activity Feed", self.name),
+                format!(
+                    "source {}: this is a Claude API key (sk-ant-api03-…), which cannot read the Activity Feed",
+                    self.name
+                ),
                 "make a Compliance Access Key (sk-ant-api01-…) with the scope read:compliance_activities, in the organization's settings under Data and privacy",
             )),
             _ if key.is_empty() => Err(anyhow!("source {}: the key is empty", self.name)),
@@ -126,7 +155,8 @@ impl SourceConfig {
         if !output.status.success() {
             return Err(anyhow!("source {}: key_command ended with {}", self.name, output.status));
         }
-        let text = String::from_utf8(output.stdout).map_err(|_| anyhow!("source {}: key_command printed no text", self.name))?;
+        let text = String::from_utf8(output.stdout)
+            .map_err(|_| anyhow!("source {}: key_command printed no text", self.name))?;
         Ok(text.trim().to_owned())
     }
 }

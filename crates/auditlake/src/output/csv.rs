@@ -45,7 +45,9 @@ pub fn line<'t>(cells: impl Iterator<Item = &'t str>, out: &mut dyn Write) -> Re
 fn cell(value: &Value, kind: &DataType) -> String {
     match value {
         Value::Null => String::new(),
-        Value::String(text) if matches!(kind, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View) => harmless(text),
+        Value::String(text) if matches!(kind, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View) => {
+            harmless(text)
+        }
         Value::String(text) => text.clone(),
         other => other.to_string(),
     }

@@ -1,4 +1,4 @@
-//! Tables for people: aligned, cut to the terminal's width, without control characters.
+//! Tables for people: aligned, long cells cut, without control characters.
 
 use anyhow::Result;
 use arrow::{
@@ -27,8 +27,11 @@ impl Table {
         let options = FormatOptions::default()
             .with_timestamp_format(Some("%Y-%m-%d %H:%M:%S%.6f"))
             .with_timestamp_tz_format(Some("%Y-%m-%d %H:%M:%S%.6f"));
-        let columns =
-            batch.columns().iter().map(|column| ArrayFormatter::try_new(column, &options)).collect::<Result<Vec<_>, _>>()?;
+        let columns = batch
+            .columns()
+            .iter()
+            .map(|column| ArrayFormatter::try_new(column, &options))
+            .collect::<Result<Vec<_>, _>>()?;
         for row in 0..batch.num_rows() {
             self.rows.push(columns.iter().map(|column| column.value(row).to_string()).collect());
         }
@@ -57,7 +60,8 @@ fn plain(text: &str) -> String {
     let is_unsafe = |sign: char| {
         sign.is_control() || matches!(sign, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };
-    let mut plain: String = text.chars().take(MAX_CHARS).map(|sign| if is_unsafe(sign) { '\u{fffd}' } else { sign }).collect();
+    let mut plain: String =
+        text.chars().take(MAX_CHARS).map(|sign| if is_unsafe(sign) { '\u{fffd}' } else { sign }).collect();
     if text.chars().nth(MAX_CHARS).is_some() {
         plain.push('…');
     }

@@ -87,7 +87,11 @@ pub fn routes(config: &Config, data: &DataDir, store: &DuckStore) -> Router {
     Router::new().route("/api/v1/import", post(take)).layer(DefaultBodyLimit::disable()).with_state(Arc::new(intake))
 }
 
-async fn take(State(intake): State<Arc<Intake>>, Query(question): Query<Question>, body: Body) -> Result<Json<Summary>, ApiError> {
+async fn take(
+    State(intake): State<Arc<Intake>>,
+    Query(question): Query<Question>,
+    body: Body,
+) -> Result<Json<Summary>, ApiError> {
     let options = ImportOptions::new(intake.config.import_source(&question.source), intake.data.path());
     let (sender, chunks) = mpsc::channel(4);
     tokio::spawn(async move {
