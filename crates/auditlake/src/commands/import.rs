@@ -77,7 +77,8 @@ async fn over(words: &Import, remote: &Remote) -> Result<Summary> {
     for path in &words.files {
         match body(path).await {
             Ok(body) => {
-                let query = [("source", words.source.clone()), ("name", path.display().to_string())];
+                let name = if path == Path::new("-") { "standard input".to_owned() } else { path.display().to_string() };
+                let query = [("source", words.source.clone()), ("name", name)];
                 let request = remote.ask(reqwest::Method::POST, "/api/v1/import", &query)?.body(body);
                 all.add(remote.send(request).await?.json::<Summary>().await?);
             }
