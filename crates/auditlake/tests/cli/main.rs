@@ -1,0 +1,22 @@
+//! The program as a user runs it: started, asked, killed, started again, and counted.
+//!
+//! One binary for all of it. [`program`] starts `auditlake` with nothing of this machine's environment and never waits for
+//! ever; [`place`] is a directory of a test's own; [`feed`] is `auditlake simulate` with its truth; [`truth`] compares a lake
+//! with it, byte for byte. The rest is one room a promise.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod backfill;
+mod catalog;
+mod demo;
+mod disk;
+mod feed;
+mod http;
+mod input;
+mod kill;
+mod place;
+mod program;
+mod query;
+mod random;
+mod tail;
+mod truth;
+mod two;
