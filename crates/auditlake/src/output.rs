@@ -12,7 +12,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use arrow::{array::RecordBatch, datatypes::SchemaRef};
 use auditlake_store::Rows;
 use futures::TryStreamExt;
@@ -21,7 +21,7 @@ use serde::Serialize;
 
 use crate::{
     cli::{ListFormat, QueryFormat},
-    hinted,
+    hinted, stop,
 };
 
 /// The form that was asked for; a table on a terminal and JSON lines elsewhere, if none was.
@@ -53,7 +53,11 @@ pub async fn write_rows(rows: Rows, format: QueryFormat, file: Option<&Path>) ->
         std::fs::rename(&fresh, path).with_context(cannot)?;
         Ok(count)
     };
-    let done: Result<u64> = done.await;
+    // Whoever asks the program to end finds no half file either.
+    let done: Result<u64> = tokio::select! {
+        done = done => done,
+        () = stop::asked() => Err(anyhow!("interrupted: {} is not written", path.display())),
+    };
     if done.is_err() {
         let _ = std::fs::remove_file(&fresh);
     }

@@ -78,10 +78,24 @@ fn a_file_is_written_whole_or_not_at_all() {
             .contains("5 rows")
     );
     assert_eq!(fs::read_to_string(&path).unwrap(), "{\"a\":1}\n");
-    let left: Vec<_> = fs::read_dir(place.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-    assert!(!left.iter().any(|name| name.to_string_lossy().ends_with(".tmp")), "{left:?}");
+    let sql = "select range, md5(range::varchar) from range(100000000)";
+    let query = place.program(&["query", sql, "--max-rows", "100000000", "-o", "answer.jsonl"]).start();
+    until("it writes", || left(&place).len() > 3);
+    let outcome = query.terminate();
+    assert!(outcome.stderr.contains("interrupted: answer.jsonl is not written"), "{outcome:?}");
+    outcome.failed();
+    assert_eq!(fs::read_to_string(&path).unwrap(), "{\"a\":1}\n");
+    assert_eq!(left(&place), ["answer.jsonl", "data", "some.jsonl"]);
     let failed = place.run(&["query", "select 1", "-o", "absent/answer.csv"]).failed();
     assert!(failed.contains("cannot write absent/answer.csv"), "{failed}");
+}
+
+/// The names of what lies in the working directory.
+fn left(place: &Place) -> Vec<String> {
+    let entries = fs::read_dir(place.path()).unwrap();
+    let mut names: Vec<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
 }
 
 #[test]
