@@ -22,7 +22,7 @@ use jiff::Timestamp;
 use crate::{
     cli::{Cli, Command},
     config::Config,
-    hinted,
+    misused,
 };
 
 /// Runs the command of this command line.
@@ -48,7 +48,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
 fn time(name: &str, text: Option<&str>) -> Result<Option<Timestamp>> {
     text.map(|text| {
         parse_time(text, Timestamp::now()).ok_or_else(|| {
-            hinted(
+            misused(
                 format!("--{name}: {text:?} is not a time"),
                 "write RFC 3339 such as 2026-01-31T12:00:00Z, a date, or an age such as 15m, 24h, 7d, 6y",
             )
@@ -62,6 +62,6 @@ fn filter(words: &[String]) -> Result<Filter> {
     let text = words.join(" ");
     filter::parse(&text).map_err(|error| {
         let pointer = error.pointer(&text);
-        hinted(format!("{}\n{pointer}", error.message), error.hint.clone())
+        misused(format!("{}\n{pointer}", error.message), error.hint.clone())
     })
 }

@@ -46,7 +46,12 @@ pub(crate) const FOUND: u8 = 3;
 
 /// An error with something to do about it.
 pub(crate) fn hinted(message: impl Into<String>, hint: impl Into<String>) -> anyhow::Error {
-    anyhow::Error::new(Failure { message: message.into(), hint: Some(hint.into()) })
+    anyhow::Error::new(Failure { message: message.into(), hint: Some(hint.into()), is_usage: false })
+}
+
+/// An error in the words of the command line.
+pub(crate) fn misused(message: impl Into<String>, hint: impl Into<String>) -> anyhow::Error {
+    anyhow::Error::new(Failure { message: message.into(), hint: Some(hint.into()), is_usage: true })
 }
 
 /// What this program writes is for its own user: the log of a company, its rejects, its keys. Files that a command is told

@@ -70,7 +70,7 @@ impl Remote {
         let status = response.status();
         let text = response.text().await.unwrap_or_default();
         Err(match serde_json::from_str::<ErrorBody>(&text) {
-            Ok(body) => Failure { message: body.error.message, hint: body.error.hint }.into(),
+            Ok(body) => Failure { message: body.error.message, hint: body.error.hint, is_usage: false }.into(),
             Err(_) => anyhow!("the service answered {status}: {text}"),
         })
     }

@@ -11,7 +11,12 @@ use collect::CollectError;
 pub struct Failure {
     pub message: String,
     pub hint: Option<String>,
+    /// Whether the words of the command line are at fault.
+    pub is_usage: bool,
 }
+
+/// Exit code of wrong words on the command line, as of the parser of the command line itself.
+const USAGE: u8 = 2;
 
 /// Writes an error and its hint to stderr.
 pub fn report(error: &anyhow::Error) -> ExitCode {
@@ -30,7 +35,8 @@ pub fn report(error: &anyhow::Error) -> ExitCode {
     if let Some(hint) = error.chain().find_map(hint) {
         eprintln!("hint: {hint}");
     }
-    ExitCode::FAILURE
+    let is_usage = error.chain().any(|cause| cause.downcast_ref::<Failure>().is_some_and(|failure| failure.is_usage));
+    if is_usage { ExitCode::from(USAGE) } else { ExitCode::FAILURE }
 }
 
 fn hint<'e>(cause: &'e (dyn std::error::Error + 'static)) -> Option<&'e str> {

@@ -32,7 +32,7 @@ use self::{
 };
 use crate::{CollectError, Reject, RejectFile, Result};
 
-pub use input::{FileFailure, Input};
+pub use input::{FileFailure, Input, check_packed};
 pub use scan::MAX_RECORD_BYTES;
 
 /// A commit has so many rows, if there are as many: what the embedded engine keeps together on disk.

@@ -137,3 +137,44 @@ async fn refuses_a_newer_file() {
     let newer = DuckStore::open(Options::in_dir(dir.path()));
     assert!(matches!(newer.map(drop), Err(StoreError::TooNew { found: 99, known: schema::VERSION })));
 }
+
+/// A file that each version of the schema wrote, with the first 50 activities of the contract's sample. A new version adds
+/// one (`cargo test -p store-duckdb golden -- --ignored`, before anything else changes) and never touches the others.
+const GOLDEN: [(u32, &[u8]); 1] = [(1, include_bytes!("../golden/v1.duckdb.zst"))];
+
+#[tokio::test]
+async fn reads_what_every_version_wrote() {
+    assert_eq!(GOLDEN.len() as u32, schema::VERSION, "a golden file for each version");
+    let mut truth = sample(50);
+    truth.sort();
+    for (version, packed) in GOLDEN {
+        let dir = tempfile::tempdir().unwrap();
+        let bytes = zstd::decode_all(packed).unwrap();
+        std::fs::write(dir.path().join("lake.duckdb"), bytes).unwrap();
+        let store = DuckStore::open(Options::in_dir(dir.path())).unwrap_or_else(|error| panic!("v{version}: {error}"));
+        let status = store.status().await.unwrap();
+        assert_eq!((status.activities, status.seq), (50, 1), "v{version}");
+        let raw = Select { columns: auditlake_store::Columns::Raw, ..Select::default() };
+        let rows = store.select(&raw).await.unwrap().collect().await.unwrap();
+        let mut found: Vec<String> = Vec::new();
+        for batch in &rows {
+            let column = arrow::array::AsArray::as_string::<i32>(batch.column_by_name("rawLog").unwrap());
+            found.extend(column.iter().flatten().map(str::to_owned));
+        }
+        found.sort();
+        assert_eq!(found, truth, "v{version}");
+        assert_eq!(store.commit(commit(&sample(60))).await.unwrap().total().new, 10, "v{version}");
+    }
+}
+
+#[tokio::test]
+#[ignore = "writes the golden file of this version"]
+async fn golden() {
+    let Temporary { store, dir } = fresh();
+    store.commit(commit(&sample(50))).await.unwrap();
+    store.checkpoint().await.unwrap();
+    drop(store);
+    let bytes = std::fs::read(dir.path().join("lake.duckdb")).unwrap();
+    let path = format!("{}/golden/v{}.duckdb.zst", env!("CARGO_MANIFEST_DIR"), schema::VERSION);
+    std::fs::write(path, zstd::encode_all(bytes.as_slice(), 19).unwrap()).unwrap();
+}

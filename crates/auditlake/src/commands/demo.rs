@@ -127,7 +127,7 @@ fn source(data: &DataDir, simulation: &Simulation, url: &str) -> Result<Prepared
         .proxy(feed::client::Proxy::Direct)
         .build()?;
     let mut options = SourceOptions::new(SourceInfo::new("demo"), data.path());
-    options.interval = Duration::from_secs(5);
+    options.interval = Duration::from_secs(10);
     options.backfill_from = Some(simulation.start());
     Ok(Prepared { options, upstream: Arc::new(client), budget: Arc::new(Budget::new(600, 0.0)) })
 }

@@ -16,9 +16,8 @@ use tokio::io::AsyncReadExt;
 use crate::{
     cli::{Import, ListFormat, QueryFormat},
     config::Config,
-    hinted,
     lake::{Here, Lake},
-    output,
+    misused, output,
     remote::Remote,
     service::Summary,
 };
@@ -26,7 +25,7 @@ use crate::{
 pub async fn run(config: &Config, words: &Import) -> Result<ExitCode> {
     let is_plain = |sign: char| sign.is_ascii_alphanumeric() || matches!(sign, '-' | '_' | '.');
     if words.source.is_empty() || words.source.len() > 64 || !words.source.chars().all(is_plain) {
-        return Err(hinted(
+        return Err(misused(
             format!("--source: {:?} is no name of a source", words.source),
             "use 1 to 64 letters, digits, `-`, `_` or `.`",
         ));
@@ -75,9 +74,14 @@ fn show(bar: &ProgressBar, now: Progress) {
 async fn over(words: &Import, remote: &Remote) -> Result<Summary> {
     let mut all = Summary::default();
     for path in &words.files {
+        if let Err(failure) = import::check_packed(path) {
+            all.failures.push((failure.to_string(), failure.hint));
+            continue;
+        }
         match body(path).await {
             Ok(body) => {
-                let name = if path == Path::new("-") { "standard input".to_owned() } else { path.display().to_string() };
+                let name =
+                    if path == Path::new("-") { "standard input".to_owned() } else { path.display().to_string() };
                 let query = [("source", words.source.clone()), ("name", name)];
                 let request = remote.ask(reqwest::Method::POST, "/api/v1/import", &query)?.body(body);
                 all.add(remote.send(request).await?.json::<Summary>().await?);

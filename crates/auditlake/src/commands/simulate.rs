@@ -13,7 +13,7 @@ use anyhow::{Context, Result};
 use jiff::Timestamp;
 use simulate::{Config, Pace, Simulation};
 
-use crate::{cli::Simulate, hinted, simulated::SimulatedFeed, stop};
+use crate::{cli::Simulate, misused, simulated::SimulatedFeed, stop};
 
 /// How often what has happened since is added to the truth file.
 const TRUTH_INTERVAL: Duration = Duration::from_millis(500);
@@ -22,7 +22,7 @@ pub async fn run(words: &Simulate) -> Result<ExitCode> {
     let mut faults = Vec::new();
     for text in &words.fault {
         faults.push(text.parse().map_err(|error| {
-            hinted(format!("--fault: {error}"), "write NAME=RATE[:ARGUMENT], such as error500=5% or late=1%:30m")
+            misused(format!("--fault: {error}"), "write NAME=RATE[:ARGUMENT], such as error500=5% or late=1%:30m")
         })?);
     }
     let pace = match (words.frozen, words.speed) {
@@ -31,16 +31,19 @@ pub async fn run(words: &Simulate) -> Result<ExitCode> {
         (false, None) => Pace::Real,
     };
     let organisation = &words.organisation;
-    let simulation = Arc::new(Simulation::new(Config {
-        seed: organisation.seed,
-        people: organisation.people,
-        days: organisation.days,
-        pace,
-        scenarios: words.scenario.clone(),
-        scenarios_soon: false,
-        faults,
-        ..Config::default()
-    })?);
+    let simulation = Arc::new(
+        Simulation::new(Config {
+            seed: organisation.seed,
+            people: organisation.people,
+            days: organisation.days,
+            pace,
+            scenarios: words.scenario.clone(),
+            scenarios_soon: false,
+            faults,
+            ..Config::default()
+        })
+        .map_err(|error| misused(error.to_string(), "see `auditlake simulate --help`"))?,
+    );
     let feed = SimulatedFeed::bind(&simulation, words.port, words.rate_limit).await?;
     let truth = match &words.truth {
         Some(path) => Some(truth(path, &simulation)?),

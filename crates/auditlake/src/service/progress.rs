@@ -39,7 +39,13 @@ async fn follow(mut state: watch::Receiver<SourceState>, bars: MultiProgress) {
         if now.phase == Phase::Following && now.backfill.is_some_and(|backfill| backfill.is_done()) {
             bar.finish_and_clear();
             let seconds = started.elapsed().as_secs_f64();
-            eprintln!("{}: the past is here: {} activities in {seconds:.1} s; following the feed", now.source, now.new);
+            match now.new {
+                0 => eprintln!("{}: following the feed", now.source),
+                new => eprintln!(
+                    "{}: the past is here: {new} activities in {seconds:.1} s; following the feed",
+                    now.source
+                ),
+            }
             return;
         }
         if state.changed().await.is_err() {

@@ -228,3 +228,22 @@ async fn what_came_before_a_break_is_imported() {
     assert_eq!(report.new, 2);
     assert!(report.failures[0].to_string().contains("the 2 records before that are imported"));
 }
+
+#[test]
+fn a_flipped_bit_is_noticed_before_anything_is_taken() {
+    use std::io::Write as _;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.jsonl.gz");
+    let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::none());
+    packer.write_all(b"{\"id\":\"activity_1\",\"created_at\":\"2026-01-01T00:00:00Z\",\"type\":\"t\"}\n").unwrap();
+    let good = packer.finish().unwrap();
+    std::fs::write(&path, &good).unwrap();
+    super::check_packed(&path).unwrap();
+    let mut flipped = good.clone();
+    flipped[25] ^= 1;
+    std::fs::write(&path, &flipped).unwrap();
+    let failure = super::check_packed(&path).unwrap_err();
+    assert!(failure.message.contains("is damaged"), "{failure}");
+    std::fs::write(&path, &good[..good.len() - 12]).unwrap();
+    super::check_packed(&path).unwrap();
+}
