@@ -40,7 +40,7 @@ async fn follow(mut state: watch::Receiver<SourceState>, bars: MultiProgress) {
             bar.finish_and_clear();
             let seconds = started.elapsed().as_secs_f64();
             match now.new {
-                0 => eprintln!("{}: following the feed", now.source),
+                0 => eprintln!("{}: the past is here; following the feed", now.source),
                 new => eprintln!(
                     "{}: the past is here: {new} activities in {seconds:.1} s; following the feed",
                     now.source

