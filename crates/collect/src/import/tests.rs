@@ -142,8 +142,8 @@ async fn files_that_cannot_be_read_are_named_with_what_to_do() {
       hint: import reads JSON lines, JSON arrays and saved pages of the feed, plain, gzip or zstd
     DIR/zip: is a zip archive
       hint: unpack it and import the files in it
-    DIR/corrupt.gz: cannot be read to its end: invalid gzip header; nothing of it is imported
-      hint: the gzip file is damaged or was cut short: get it again and import it again
+    DIR/corrupt.gz: is damaged: invalid gzip header; nothing of it is imported
+      hint: get it again and import it again
     DIR/cut.gz: cannot be read to its end: incomplete deflate stream; the N records before that are imported
       hint: the gzip file is damaged or was cut short: get it again and import it again
     ");
