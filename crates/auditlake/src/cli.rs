@@ -201,8 +201,8 @@ pub struct Simulate {
     /// Time passes so many times as fast
     #[arg(long, value_name = "X")]
     pub speed: Option<f64>,
-    /// What goes wrong: NAME=RATE[:ARGUMENT], such as error500=5% or slow=100%:300ms
-    #[arg(long, value_name = "SPEC")]
+    /// What goes wrong, such as error500=5% or slow=100%:300ms
+    #[arg(long, value_name = "NAME=RATE[:ARGUMENT]")]
     pub fault: Vec<String>,
     /// An attack that happens, by name
     #[arg(long, value_name = "NAME")]
