@@ -1,6 +1,6 @@
 //! The columns: what an engine is given for each record, and what a user of the unified record sees.
 //!
-//! An engine stores [`columns`] (what varies, once) and shows [`UNIFIED`], the 46 columns of the unified record, as a view
+//! An engine stores [`COLUMNS`] (what varies, once) and shows [`UNIFIED`], the 46 columns of the unified record, as a view
 //! over them. A query that was written for the original table runs unchanged.
 
 use std::sync::{Arc, LazyLock};
