@@ -1,6 +1,6 @@
 //! Answering for a feed: a router over any [`Source`], with keys, scopes, budgets and the documented errors.
 //!
-//! A request goes: key, budget, scope, query, source; each step may end it with an [`ApiError`]. Whatever happens,
+//! A request goes: key, budget, scope, query, source; each step may end it with an [`crate::ApiError`]. Whatever happens,
 //! a panic in the source too, ends in an answer with a `request-id` and in a word to the [`AccessLog`]. What rows are and
 //! where keys are kept is behind traits.
 
