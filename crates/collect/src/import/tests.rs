@@ -168,14 +168,14 @@ async fn commits_are_whole_row_groups_with_an_entry_each() {
     assert_eq!(stored.commits, [ROWS_PER_COMMIT, 11]);
     assert_eq!(
         stored.ledger.iter().map(|row| (row.new, row.known)).collect::<Vec<_>>(),
-        [(122_880, 0), (10, 0), (0, 1)]
+        [(ROWS_PER_COMMIT as u64, 0), (10, 0), (0, 1)]
     );
     for entry in &stored.ledger[..2] {
         let detail = |name: &str| entry.detail[name].as_u64().unwrap() as usize;
         let piece = &text.as_bytes()[detail("offset")..detail("offset") + detail("bytes")];
         assert_eq!(entry.detail["sha256"], digest::sha256(piece));
     }
-    assert_eq!(stored.ledger[1].detail["lines"], serde_json::json!([122_881, 122_890]));
+    assert_eq!(stored.ledger[1].detail["lines"], serde_json::json!([ROWS_PER_COMMIT + 1, count]));
 }
 
 #[tokio::test]
