@@ -1,7 +1,13 @@
-//! Pages of the Activity Feed: the row ids by keyset first, the raw logs of just those rows after.
+//! Pages of the Activity Feed: how far the page reaches first, the raw logs of just those rows after.
+//!
+//! [`reach`] says why: a page costs what its own rows cost, however many others there are.
 
-use std::collections::HashMap;
+mod reach;
 
+use arrow::{
+    array::{Array, AsArray},
+    datatypes::Int64Type,
+};
 use async_trait::async_trait;
 use auditlake_store::{
     Direction, FeedPage, FeedQuery, FeedReader, FeedRow, Position, Result, id_hash, raw::join,
@@ -10,13 +16,16 @@ use auditlake_store::{
 use duckdb::{Connection, params, params_from_iter, types::Value};
 use jiff::Timestamp;
 
-use crate::{DuckStore, reader::moment};
+use crate::{DuckStore, Inner, reader::moment};
+use reach::Reach;
+
+pub(crate) use reach::Extent;
 
 #[async_trait]
 impl FeedReader for DuckStore {
     async fn feed_page(&self, query: &FeedQuery) -> Result<FeedPage> {
         let query = query.clone();
-        self.read("reading a page of the feed", move |connection, _| page(connection, &query)).await
+        self.read("reading a page of the feed", move |connection, inner| page(connection, inner, &query)).await
     }
 
     async fn locate(&self, id: &str) -> Result<Option<Position>> {
@@ -32,73 +41,111 @@ impl FeedReader for DuckStore {
     }
 }
 
-/// A row before its raw log is fetched.
-struct Found {
-    row: i64,
-    position: Position,
+/// A query as it is read: filters as SQL, and the way to go.
+struct Reading {
+    condition: String,
+    values: Vec<Value>,
+    /// The times that the query leaves, both included, in microseconds.
+    oldest: i64,
+    newest: i64,
+    is_ascending: bool,
+    /// As many as the page holds, and one more that tells whether it is the last.
+    wanted: u64,
 }
 
-fn page(connection: &Connection, query: &FeedQuery) -> duckdb::Result<FeedPage> {
+fn page(connection: &Connection, inner: &Inner, query: &FeedQuery) -> duckdb::Result<FeedPage> {
     // A page before a cursor is read away from it, and turned round.
     let is_back = matches!(query.cursor, Some((_, Direction::Before)));
-    let is_ascending = query.ascending != is_back;
-    let mut found = find(connection, query, is_ascending)?;
-    let has_more = found.len() > query.limit as usize;
-    found.truncate(query.limit as usize);
+    let reading = Reading::new(query, query.ascending != is_back);
+    let Some(reach) = reach::find(connection, inner, &reading)? else { return Ok(FeedPage::default()) };
+    let mut rows = reading.rows(connection, &reach)?;
+    let has_more = rows.len() > query.limit as usize;
+    rows.truncate(query.limit as usize);
     if is_back {
-        found.reverse();
+        rows.reverse();
     }
-    let mut raws = fetch(connection, &found)?;
-    let rows = found
-        .into_iter()
-        .filter_map(|found| raws.remove(&found.row).map(|raw| FeedRow { position: found.position, raw }))
-        .collect();
     Ok(FeedPage { rows, has_more })
 }
 
-/// The rows of the page and one more, in reading order.
-fn find(connection: &Connection, query: &FeedQuery, is_ascending: bool) -> duckdb::Result<Vec<Found>> {
-    let mut values = Vec::new();
-    let condition = condition(query, is_ascending, &mut values);
-    let way = if is_ascending { "ASC" } else { "DESC" };
-    let text = format!(
-        "SELECT rowid, epoch_us(event_time), event_id FROM activity WHERE {condition} \
-         ORDER BY event_time {way}, event_id {way} LIMIT {}",
-        u64::from(query.limit) + 1
-    );
-    let mut statement = connection.prepare(&text)?;
-    let rows = statement.query_map(params_from_iter(values), |row| {
-        let position = Position { time: moment(row, 1)?.unwrap_or_default(), id: row.get(2)? };
-        Ok(Found { row: row.get(0)?, position })
-    })?;
-    rows.collect()
+impl Reading {
+    fn new(query: &FeedQuery, is_ascending: bool) -> Reading {
+        let micros = |bound: Option<Timestamp>| bound.map(Timestamp::as_microsecond);
+        let cursor = query.cursor.as_ref().map(|(position, _)| position.time.as_microsecond());
+        let (after, before) = if is_ascending { (cursor, None) } else { (None, cursor) };
+        let lowest = [micros(query.gte), micros(query.gt).map(|bound| bound + 1), after];
+        let highest = [micros(query.lte), micros(query.lt).map(|bound| bound - 1), before];
+        let mut values = Vec::new();
+        Reading {
+            condition: condition(query, is_ascending, &mut values),
+            values,
+            oldest: lowest.into_iter().flatten().max().unwrap_or(i64::MIN),
+            newest: highest.into_iter().flatten().min().unwrap_or(i64::MAX),
+            is_ascending,
+            wanted: u64::from(query.limit) + 1,
+        }
+    }
+
+    fn way(&self) -> &'static str {
+        if self.is_ascending { "ASC" } else { "DESC" }
+    }
+
+    /// The condition of the query's rows in a stretch of time. Numbers stand in the text itself, so that the engine knows
+    /// while it plans what it can pass over.
+    fn within(&self, reach: &Reach) -> String {
+        let Reach { oldest, newest, .. } = reach;
+        format!("event_time >= make_timestamp({oldest}) AND event_time <= make_timestamp({newest}){}", self.condition)
+    }
+
+    /// The rows of the page and one more, in reading order.
+    fn rows(&self, connection: &Connection, reach: &Reach) -> duckdb::Result<Vec<FeedRow>> {
+        let (condition, way, wanted) = (self.within(reach), self.way(), self.wanted);
+        // The engine's sorting drags the raw logs along, so it is asked for only where it leaves much out.
+        let order = match reach.is_narrow {
+            true => String::new(),
+            false => format!("ORDER BY event_time {way}, event_id {way} LIMIT {wanted}"),
+        };
+        let mut statement = connection.prepare(&format!(
+            "SELECT epoch_us(event_time), event_id, resource_ids, raw_rest FROM activity WHERE {condition} {order}"
+        ))?;
+        let mut rows = Vec::with_capacity(wanted as usize);
+        for batch in statement.query_arrow(params_from_iter(&self.values))? {
+            let times = batch.column(0).as_primitive::<Int64Type>();
+            let text = |at: usize| batch.column(at).as_string::<i32>();
+            let (ids, resources, rests) = (text(1), text(2), text(3));
+            for at in 0..batch.num_rows() {
+                let time = Timestamp::from_microsecond(times.value(at)).unwrap_or_default();
+                let resources: Vec<&str> = match resources.is_valid(at) {
+                    true => resources.value(at).split(RESOURCE_SEPARATOR).collect(),
+                    false => Vec::new(),
+                };
+                let raw = join(rests.value(at), ids.value(at), time, &resources);
+                rows.push(FeedRow { position: Position { time, id: ids.value(at).to_owned() }, raw });
+            }
+        }
+        match self.is_ascending {
+            true => rows.sort_unstable_by(|one, other| one.position.cmp(&other.position)),
+            false => rows.sort_unstable_by(|one, other| other.position.cmp(&one.position)),
+        }
+        rows.truncate(wanted as usize);
+        Ok(rows)
+    }
 }
 
+/// What the query asks of a row but for its time, to stand behind another condition.
 fn condition(query: &FeedQuery, is_ascending: bool, values: &mut Vec<Value>) -> String {
-    let mut all = Vec::new();
-    let mut time = |test: &str, bound: Option<Timestamp>, values: &mut Vec<Value>| {
-        if let Some(bound) = bound {
-            all.push(format!("event_time {test} make_timestamp(?)"));
-            values.push(Value::BigInt(bound.as_microsecond()));
-        }
-    };
-    time(">=", query.gte, values);
-    time(">", query.gt, values);
-    time("<=", query.lte, values);
-    time("<", query.lt, values);
+    let mut all = String::new();
     if let Some((position, _)) = &query.cursor {
-        // The first test lets whole row groups be passed over, the second parts ties; a comparison of pairs does neither.
-        let (near, far) = if is_ascending { (">=", ">") } else { ("<=", "<") };
-        all.push(format!(
-            "event_time {near} make_timestamp(?) AND (event_time {far} make_timestamp(?) OR event_id {far} ?)"
-        ));
-        let micros = Value::BigInt(position.time.as_microsecond());
-        values.extend([micros.clone(), micros, Value::Text(position.id.clone())]);
+        // Times beyond the cursor's are out of reach already; this parts those who share it.
+        let far = if is_ascending { ">" } else { "<" };
+        let time = position.time.as_microsecond();
+        all.push_str(&format!(" AND (event_time {far} make_timestamp({time}) OR event_id {far} ?)"));
+        values.push(Value::Text(position.id.clone()));
     }
     let mut among = |test: &str, list: &[String], values: &mut Vec<Value>| {
         if !list.is_empty() {
             let marks = vec!["?"; list.len()].join(",");
-            all.push(test.replace("??", &marks));
+            all.push_str(" AND ");
+            all.push_str(&test.replace("??", &marks));
             for _ in 0..test.matches("??").count() {
                 values.extend(list.iter().cloned().map(Value::Text));
             }
@@ -113,32 +160,8 @@ fn condition(query: &FeedQuery, is_ascending: bool, values: &mut Vec<Value>) -> 
         values,
     );
     among("source_id NOT IN (??)", &query.exclude_sources, values);
-    match all.is_empty() {
-        true => "true".to_owned(),
-        false => all.join(" AND "),
-    }
+    all
 }
 
-/// The raw logs of these rows.
-fn fetch(connection: &Connection, found: &[Found]) -> duckdb::Result<HashMap<i64, String>> {
-    if found.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let list: Vec<String> = found.iter().map(|found| found.row.to_string()).collect();
-    let text = format!(
-        "SELECT rowid, epoch_us(event_time), event_id, resource_ids, raw_rest FROM activity WHERE rowid IN ({})",
-        list.join(",")
-    );
-    let mut statement = connection.prepare(&text)?;
-    let mut rows = statement.query([])?;
-    let mut raws = HashMap::with_capacity(found.len());
-    while let Some(row) = rows.next()? {
-        let id: String = row.get(2)?;
-        let resources: Option<String> = row.get(3)?;
-        let resources: Vec<&str> =
-            resources.as_deref().map(|all| all.split(RESOURCE_SEPARATOR).collect()).unwrap_or_default();
-        let rest: String = row.get(4)?;
-        raws.insert(row.get(0)?, join(&rest, &id, moment(row, 1)?.unwrap_or_default(), &resources));
-    }
-    Ok(raws)
-}
+#[cfg(test)]
+mod tests;

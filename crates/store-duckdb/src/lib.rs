@@ -65,6 +65,7 @@ struct Inner {
     database: Mutex<Arc<Database>>,
     writer: Mutex<WriterState>,
     commits: watch::Sender<u64>,
+    extent: Mutex<feed::Extent>,
 }
 
 impl DuckStore {
@@ -87,6 +88,7 @@ impl DuckStore {
                 database: Mutex::new(Arc::new(database)),
                 writer: Mutex::new(WriterState::new(writer, seq)),
                 commits,
+                extent: Mutex::default(),
             }),
         })
     }
