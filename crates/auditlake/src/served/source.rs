@@ -9,6 +9,7 @@ use feed::{
     cursor::{self, Anchor},
 };
 use jiff::Timestamp;
+use tokio::sync::Semaphore;
 
 use super::types::KnownTypes;
 
@@ -17,12 +18,16 @@ pub struct LakeSource {
     lake: Arc<dyn Engine>,
     types: KnownTypes,
     hidden: Vec<String>,
+    /// Pages that are read at once. More would not be read faster, only beside each other, and in the way of everybody
+    /// who looks at the lake.
+    turns: Semaphore,
 }
 
 impl LakeSource {
     /// Everything in the lake but what came from the sources `hidden`.
     pub fn new(lake: Arc<dyn Engine>, hidden: Vec<String>) -> LakeSource {
-        LakeSource { types: KnownTypes::new(lake.clone()), lake, hidden }
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        LakeSource { types: KnownTypes::new(lake.clone()), lake, hidden, turns: Semaphore::new(cores + 1) }
     }
 
     /// Where a cursor stands: it says so itself, or names an activity of the lake.
@@ -48,6 +53,7 @@ impl Source for LakeSource {
             Some(Cursor::Before(text)) => Some((self.resolve(text).await?, Direction::Before)),
         };
         let asked = FeedQuery { cursor, exclude_sources: self.hidden.clone(), ..asked(query) };
+        let _turn = self.turns.acquire().await;
         let page = self.lake.feed_page(&asked).await.map_err(|error| failed(&error))?;
         Ok(written(page))
     }
