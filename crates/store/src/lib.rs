@@ -2,6 +2,7 @@
 //!
 //! Nothing here knows an engine. An engine implements [`Writer`], [`Reader`] and [`Sql`], and passes [`contract`].
 
+pub mod alert;
 mod batch;
 mod commit;
 pub mod contract;
