@@ -7,6 +7,7 @@
 mod address;
 pub mod catalog;
 pub mod classify;
+pub mod drift;
 mod envelope;
 mod record;
 pub mod value;

@@ -49,6 +49,8 @@ pub enum Command {
     Tail(Tail),
     /// What was fetched when, with which cursors and request ids
     Ledger(Ledger),
+    /// What the catalogue does not know, and what differs when it is read again
+    Drift(Drift),
     /// What is known of an activity type; all types without a name
     Catalog(Catalog),
     /// The feed of a simulated organisation alone
@@ -174,6 +176,21 @@ pub struct Ledger {
     #[arg(long, value_name = "T")]
     pub since: Option<String>,
     /// At most so many
+    #[arg(long, value_name = "N")]
+    pub limit: Option<u64>,
+    #[arg(long, value_enum)]
+    pub format: Option<ListFormat>,
+}
+
+#[derive(Debug, Args)]
+pub struct Drift {
+    /// Only of this source
+    #[arg(long, value_name = "NAME")]
+    pub source: Option<String>,
+    /// Only what was seen at or after this time
+    #[arg(long, value_name = "T")]
+    pub since: Option<String>,
+    /// At most so much
     #[arg(long, value_name = "N")]
     pub limit: Option<u64>,
     #[arg(long, value_enum)]

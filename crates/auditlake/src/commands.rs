@@ -4,6 +4,7 @@ mod catalog;
 mod conformance;
 mod demo;
 mod docs;
+mod drift;
 mod import;
 mod keys;
 mod ledger;
@@ -36,6 +37,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Search(words) => search::run(&config()?, words).await,
         Command::Tail(words) => tail::run(&config()?, words).await,
         Command::Ledger(words) => ledger::run(&config()?, words).await,
+        Command::Drift(words) => drift::run(&config()?, words).await,
         Command::Catalog(words) => catalog::run(words),
         Command::Simulate(words) => simulate::run(words).await,
         Command::Keys(words) => keys::run(&config()?, words),

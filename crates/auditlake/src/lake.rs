@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use auditlake_store::{LedgerQuery, LedgerRow, Reader, Rows, Select, Sql, SqlQuery};
+use auditlake_store::{DriftQuery, DriftRow, LedgerQuery, LedgerRow, Reader, Rows, Select, Sql, SqlQuery};
 use store_duckdb::DuckStore;
 
 use crate::{
@@ -83,6 +83,13 @@ impl Lake {
         match self {
             Lake::Here(here) => Ok(here.store.ledger(query).await?),
             Lake::There(remote) => remote.ledger(query).await,
+        }
+    }
+
+    pub async fn drift(&self, query: &DriftQuery) -> Result<Vec<DriftRow>> {
+        match self {
+            Lake::Here(here) => Ok(here.store.drift(query).await?),
+            Lake::There(remote) => remote.drift(query).await,
         }
     }
 }

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use arrow::{array::RecordBatch, buffer::Buffer, ipc::reader::StreamDecoder};
-use auditlake_store::{Columns, LedgerQuery, LedgerRow, Order, Rows, Select, SqlQuery, StoreError};
+use auditlake_store::{
+    Columns, DriftQuery, DriftRow, LedgerQuery, LedgerRow, Order, Rows, Select, SqlQuery, StoreError,
+};
 use futures::{Stream, StreamExt, stream};
 use reqwest::{Response, StatusCode};
 use secrecy::ExposeSecret;
@@ -111,6 +113,15 @@ impl Remote {
         words.extend(query.since.map(|since| ("since", since.to_string())));
         words.extend(query.limit.map(|limit| ("limit", limit.to_string())));
         let response = self.send(self.ask(reqwest::Method::GET, "/api/v1/ledger", &words)?).await?;
+        Ok(response.json().await?)
+    }
+
+    pub async fn drift(&self, query: &DriftQuery) -> Result<Vec<DriftRow>> {
+        let mut words: Vec<(&str, String)> = Vec::new();
+        words.extend(query.source.clone().map(|source| ("source", source)));
+        words.extend(query.since.map(|since| ("since", since.to_string())));
+        words.extend(query.limit.map(|limit| ("limit", limit.to_string())));
+        let response = self.send(self.ask(reqwest::Method::GET, "/api/v1/drift", &words)?).await?;
         Ok(response.json().await?)
     }
 

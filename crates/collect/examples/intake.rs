@@ -83,8 +83,9 @@ impl Default for Nothing {
 #[async_trait]
 impl Writer for Nothing {
     async fn commit(&self, commit: Commit) -> Result<Committed> {
-        let batches = commit.batches.iter().map(|batch| Counts { new: batch.len() as u64, known: 0 }).collect();
-        Ok(Committed { seq: 1, batches })
+        let batches =
+            commit.batches.iter().map(|batch| Counts { new: batch.len() as u64, ..Counts::default() }).collect();
+        Ok(Committed { seq: 1, batches, ..Committed::default() })
     }
     async fn checkpoints(&self, _: &str) -> Result<BTreeMap<String, serde_json::Value>> {
         Ok(BTreeMap::new())

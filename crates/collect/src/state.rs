@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use auditlake_store::{Covered, Lateness, Span};
 use feed::client::{Error, ErrorKind, Exchange};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -22,6 +23,8 @@ pub enum Phase {
     Following,
     /// Something is wrong that waiting may cure.
     Retrying,
+    /// The feed answers, but our own requests do not show up in it any more.
+    Stalled,
     /// The feed refuses: a person must act. It is still asked now and then.
     Refused,
     /// Stopped on request.
@@ -82,16 +85,24 @@ pub struct SourceState {
     pub trouble: Option<Trouble>,
     /// The newest event time up to which the feed has been followed.
     pub watermark: Option<Timestamp>,
-    /// How long the feed took to show our own last request.
+    /// How long the feed took to show our own last request: how far it lags behind what happens.
     pub echo: Option<Duration>,
+    /// When that request was seen in the feed.
+    pub echo_at: Option<Timestamp>,
     /// How many of the activities read were our own requests.
     pub own_reads: u64,
     /// Rows stored.
     pub new: u64,
     /// Rows read that were stored already.
     pub known: u64,
-    /// Rows found by comparing that no earlier read had shown.
+    /// Rows that came after their window had been read.
     pub late: u64,
+    /// How long after they had happened.
+    pub lateness: Lateness,
+    /// Differences that reading again has shown: changed, poorer, missing.
+    pub drift: u64,
+    /// Pages read.
+    pub pages: u64,
     /// Records that were no activities.
     pub rejected: u64,
     /// Requests sent.
@@ -104,6 +115,12 @@ pub struct SourceState {
     pub remaining: Option<u64>,
     /// The backfill, if there is or was one.
     pub backfill: Option<BackfillProgress>,
+    /// The reading again that is under way, or was last.
+    pub reconcile: Option<BackfillProgress>,
+    /// What has been read to its end; as the checkpoint [`Covered::CHECKPOINT`].
+    pub covered: Vec<Covered>,
+    /// What cannot be read; as the checkpoint [`Covered::UNREADABLE`].
+    pub unreadable: Vec<Span>,
 }
 
 impl SourceState {
@@ -153,7 +170,10 @@ impl Board {
             state.limit = exchange.rate_limit.limit.or(state.limit);
             state.remaining = exchange.rate_limit.remaining.or(state.remaining);
             match error {
-                None => state.last_success = Some(Timestamp::now()),
+                None => {
+                    state.last_success = Some(Timestamp::now());
+                    state.pages += 1;
+                }
                 Some(error) => *state.errors.entry(error.label().to_owned()).or_default() += 1,
             }
         });

@@ -73,13 +73,14 @@ impl MemoryStore {
                 None => checkpoints.remove(&name),
             };
         }
-        for entry in commit.ledger {
+        for (place, entry) in commit.ledger.into_iter().enumerate() {
             let counts = entry.batch.map_or(Counts::default(), |batch| batches[batch]);
-            let (source, new, known) = (commit.source.id.clone(), counts.new, counts.known);
+            let (source, new, known, late) = (commit.source.id.clone(), counts.new, counts.known, counts.late);
+            let entry_number = Some(place as u32);
             let LedgerEntry { at, kind, detail, .. } = entry;
-            stored.ledger.push(LedgerRow { seq, source, at, kind, new, known, detail });
+            stored.ledger.push(LedgerRow { seq, entry: entry_number, source, at, kind, new, known, late, detail });
         }
-        Committed { seq, batches }
+        Committed { seq, batches, lateness: Default::default() }
     }
 }
 

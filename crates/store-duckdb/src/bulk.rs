@@ -108,7 +108,8 @@ impl Bulk {
     /// The engine's own way to wait for a query asks its task queue without a pause while other threads work, which costs
     /// a core that parses; so its tasks are run from here, with a pause where there is none to run.
     pub(crate) fn insert_staged(&self, table: &str) -> Result<()> {
-        let text = format!("INSERT INTO {} SELECT * FROM staging.main.{VIEW}", self.table(table));
+        // By name: what a migration adds stands at the end of the table, wherever it stands in the rows.
+        let text = format!("INSERT INTO {} BY NAME SELECT * FROM staging.main.{VIEW}", self.table(table));
         let pending = Pending::of(self.connection, &CString::new(text)?)?;
         loop {
             match pending.run_task() {

@@ -6,11 +6,13 @@
 
 mod bulk;
 mod database;
+mod drift;
 mod error;
 mod feed;
 mod filter;
 mod guard;
 mod reader;
+mod recall;
 pub mod schema;
 mod sql;
 mod stream;

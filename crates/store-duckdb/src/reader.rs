@@ -2,13 +2,13 @@
 
 use async_trait::async_trait;
 use auditlake_store::{
-    Bucket, Columns, CountBy, Histogram, LedgerQuery, LedgerRow, Order, Reader, Result, Rows, Select, Seqs,
-    SourceStatus, Status, StoreError, Window, filter::Filter,
+    Bucket, Columns, CountBy, DriftQuery, DriftRow, Histogram, LedgerQuery, LedgerRow, Order, Reader, Result, Rows,
+    Select, Seqs, SourceStatus, Status, StoreError, Window, filter::Filter,
 };
 use duckdb::{Connection, Row, params_from_iter, types::Value};
 use jiff::Timestamp;
 
-use crate::{DuckStore, error, filter, schema, stream};
+use crate::{DuckStore, drift, error, filter, schema, stream};
 
 #[async_trait]
 impl Reader for DuckStore {
@@ -107,13 +107,15 @@ impl Reader for DuckStore {
         let limit = query.limit.map(|limit| format!("LIMIT {limit}")).unwrap_or_default();
         self.read("reading the ledger", move |connection, _| {
             let mut statement = connection.prepare(&format!(
-                "SELECT seq, source_id, epoch_us(happened_at), kind, new_rows, known_rows, detail FROM ledger WHERE {condition} \
-                 ORDER BY seq DESC, happened_at DESC {limit}"
+                "SELECT seq, source_id, epoch_us(happened_at), kind, new_rows, known_rows, detail, entry, coalesce(late_rows, 0) FROM ledger WHERE {condition} \
+                 ORDER BY seq DESC, happened_at DESC, entry DESC {limit}"
             ))?;
             let rows = statement.query_map(params_from_iter(values), |row| {
                 let detail: String = row.get(6)?;
                 Ok(LedgerRow {
                     seq: row.get(0)?,
+                    entry: row.get(7)?,
+                    late: row.get(8)?,
                     source: row.get(1)?,
                     at: moment(row, 2)?.unwrap_or_default(),
                     kind: row.get(3)?,
@@ -125,6 +127,11 @@ impl Reader for DuckStore {
             rows.collect()
         })
         .await
+    }
+
+    async fn drift(&self, query: &DriftQuery) -> Result<Vec<DriftRow>> {
+        let query = query.clone();
+        self.read("reading the drift", move |connection, _| drift::read(connection, &query)).await
     }
 }
 

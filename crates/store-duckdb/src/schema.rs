@@ -13,10 +13,10 @@ use duckdb::Connection;
 use crate::error;
 
 /// The version that this program writes.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// How version N + 1 is made of version N. What stands here was shipped once and never changes again.
-const MIGRATIONS: [&str; VERSION as usize] = [include_str!("schema/v1.sql")];
+const MIGRATIONS: [&str; VERSION as usize] = [include_str!("schema/v1.sql"), include_str!("schema/v2.sql")];
 
 /// Brings the file to [`VERSION`], each step in a transaction of its own, and makes the views anew.
 ///
@@ -134,7 +134,12 @@ pub(crate) fn unified() -> String {
         ("dstLongitude", "NULL::DOUBLE".into()),
         ("dstUserType", TEXT.into()),
         ("actor", actor_map()),
-        ("tags", "MAP {'category': category, 'outcome': outcome, 'product': product}".into()),
+        (
+            "tags",
+            "CASE WHEN own_read THEN MAP {'category': category, 'outcome': outcome, 'product': product, 'own_read': 'true'} \
+             ELSE MAP {'category': category, 'outcome': outcome, 'product': product} END"
+                .into(),
+        ),
         ("resources", format!("string_split(resource_ids, chr({}))", RESOURCE_SEPARATOR as u32)),
         ("serviceName", "product".into()),
         (
@@ -169,6 +174,9 @@ pub(crate) const ACTOR_LABEL: &str = "coalesce(actor_email, actor_other['unauthe
 fn beside() -> String {
     list(&[
         ("seq", "seq".into()),
+        ("entry", "entry".into()),
+        ("late", "coalesce(late, false)".into()),
+        ("ownRead", "coalesce(own_read, false)".into()),
         ("organizationUUID", "organization_uuid".into()),
         ("category", "category".into()),
         ("outcome", "outcome".into()),
@@ -188,7 +196,9 @@ fn list(columns: &[(&str, String)]) -> String {
 fn views() -> String {
     format!(
         "CREATE OR REPLACE VIEW anthropic_logs AS SELECT {unified} FROM activity; \
-         CREATE OR REPLACE VIEW activities AS SELECT {unified}, {beside} FROM activity;",
+         CREATE OR REPLACE VIEW activities AS SELECT {unified}, {beside} FROM activity; \
+         CREATE OR REPLACE VIEW drift AS SELECT source_id, kind, event_name AS \"type\", name, value, first_seen, last_seen, \
+         times AS \"count\", example FROM drift_state;",
         unified = unified(),
         beside = beside()
     )

@@ -9,11 +9,13 @@ use std::{
 };
 
 use arrow::{
-    array::{ArrayRef, RecordBatch, StringArray, TimestampMicrosecondArray, UInt32Array, UInt64Array},
+    array::{ArrayRef, BooleanArray, RecordBatch, StringArray, TimestampMicrosecondArray, UInt32Array, UInt64Array},
     datatypes::{DataType, Field, Schema, TimeUnit},
 };
 use async_trait::async_trait;
-use auditlake_store::{Batch, Commit, Committed, Counts, LedgerEntry, Result, Writer, schema::COLUMNS};
+use auditlake_store::{
+    Batch, Commit, Committed, Counts, Lateness, LedgerEntry, Result, Writer, id_hash, schema::COLUMNS,
+};
 use duckdb::Connection;
 use jiff::Timestamp;
 use serde_json::Value;
@@ -22,7 +24,7 @@ use tokio::sync::watch;
 use crate::{
     DuckStore,
     bulk::{Bulk, quoted},
-    error,
+    drift, error,
 };
 
 /// The writer's connections and what it remembers.
@@ -102,9 +104,9 @@ impl WriterState {
     fn commit(&mut self, commit: Commit) -> duckdb::Result<Committed> {
         let connections = self.connections()?;
         let seq = self.seq + 1;
-        let batches = apply(connections, seq, commit)?;
+        let (batches, lateness) = apply(connections, seq, commit)?;
         self.seq = seq;
-        Ok(Committed { seq, batches })
+        Ok(Committed { seq, batches, lateness })
     }
 
     fn checkpoints(&mut self, source: &str) -> duckdb::Result<BTreeMap<String, Value>> {
@@ -121,25 +123,36 @@ impl WriterState {
 }
 
 /// Stores a commit in one transaction. Answers what came of each batch.
-fn apply(connections: &Connections, seq: u64, commit: Commit) -> duckdb::Result<Vec<Counts>> {
+fn apply(connections: &Connections, seq: u64, commit: Commit) -> duckdb::Result<(Vec<Counts>, Lateness)> {
     let Connections { reader, bulk } = connections;
-    let Commit { source, received_at, batches, checkpoints, ledger } = commit;
+    let Commit { source, received_at, batches, checkpoints, ledger, read_before, mut drift, own_reads } = commit;
     let known = known_ids(reader, &batches)?;
     let mut seen = HashSet::new();
     let mut counts = Vec::with_capacity(batches.len());
     let mut rows = Vec::with_capacity(batches.len());
-    for batch in batches {
+    let mut lateness = Lateness::default();
+    for (place, batch) in batches.into_iter().enumerate() {
         let all = batch.len();
         let batch = batch.without(&known, &mut seen);
-        counts.push(Counts { new: batch.len() as u64, known: (all - batch.len()) as u64 });
+        let before = lateness.count;
+        let late = batch.late(&read_before, received_at, &mut lateness);
+        counts.push(Counts {
+            new: batch.len() as u64,
+            known: (all - batch.len()) as u64,
+            late: lateness.count - before,
+        });
+        drift.extend(batch.drift());
         if !batch.is_empty() {
-            rows.push(stored(&batch, seq, &source, received_at));
+            let entry = ledger.iter().position(|entry| entry.batch == Some(place));
+            rows.push(stored(&batch, seq, &source, received_at, entry, late));
         }
     }
     let mut statements = vec![commit_entry(bulk, seq, received_at, &source.id, &counts)];
     statements
         .extend(checkpoints.iter().map(|(name, value)| checkpoint_entry(bulk, seq, &source.id, name, value.as_ref())));
     statements.extend(ledger_entries(bulk, seq, &source.id, &ledger, &counts));
+    statements.extend(drift::statement(reader, bulk, &source.id, drift)?);
+    statements.extend(own_reads.iter().map(|id| tag_entry(bulk, id)));
     bulk.with_staged(&rows, || {
         bulk.execute("BEGIN TRANSACTION")?;
         let write = || {
@@ -154,7 +167,13 @@ fn apply(connections: &Connections, seq: u64, commit: Commit) -> duckdb::Result<
             let _ = bulk.execute("ROLLBACK");
         })
     })?;
-    Ok(counts)
+    Ok((counts, lateness))
+}
+
+/// A row that is stored already gets the tag of our own requests.
+fn tag_entry(bulk: &Bulk, id: &str) -> String {
+    let table = bulk.table("activity");
+    format!("UPDATE {table} SET own_read = true WHERE id_hash = {} AND event_id = {}", id_hash(id), quoted(id))
 }
 
 fn commit_entry(bulk: &Bulk, seq: u64, at: Timestamp, source: &str, counts: &[Counts]) -> String {
@@ -184,19 +203,24 @@ fn checkpoint_entry(bulk: &Bulk, seq: u64, source: &str, name: &str, value: Opti
 fn ledger_entries(bulk: &Bulk, seq: u64, source: &str, entries: &[LedgerEntry], counts: &[Counts]) -> Option<String> {
     let values: Vec<String> = entries
         .iter()
-        .map(|entry| {
+        .enumerate()
+        .map(|(place, entry)| {
             let count = entry.batch.and_then(|at| counts.get(at)).copied().unwrap_or_default();
             let (at, kind, detail) =
                 (entry.at.as_microsecond(), quoted(&entry.kind), quoted(&entry.detail.to_string()));
             format!(
-                "({seq}, {}, make_timestamp({at}), {kind}, {}, {}, {detail})",
+                "({seq}, {}, make_timestamp({at}), {kind}, {}, {}, {detail}, {place}, {})",
                 quoted(source),
                 count.new,
-                count.known
+                count.known,
+                count.late
             )
         })
         .collect();
-    (!values.is_empty()).then(|| format!("INSERT INTO {} VALUES {}", bulk.table("ledger"), values.join(", ")))
+    (!values.is_empty()).then(|| {
+        let columns = "seq, source_id, happened_at, kind, new_rows, known_rows, detail, entry, late_rows";
+        format!("INSERT INTO {} ({columns}) VALUES {}", bulk.table("ledger"), values.join(", "))
+    })
 }
 
 /// Which of the batches' ids are in the table already.
@@ -252,8 +276,15 @@ fn comma_list<T: std::fmt::Display>(values: &[T]) -> String {
     text
 }
 
-/// A batch in the columns of table `activity`: those of the commit in front.
-fn stored(batch: &Batch, seq: u64, source: &auditlake_store::SourceInfo, received_at: Timestamp) -> RecordBatch {
+/// A batch in the columns of table `activity`: those of the commit in front and behind.
+fn stored(
+    batch: &Batch,
+    seq: u64,
+    source: &auditlake_store::SourceInfo,
+    received_at: Timestamp,
+    entry: Option<usize>,
+    late: Option<BooleanArray>,
+) -> RecordBatch {
     let rows = batch.len();
     let text = |value: &str| Arc::new(StringArray::from_iter_values(std::iter::repeat_n(value, rows))) as ArrayRef;
     let mut columns: Vec<ArrayRef> = vec![
@@ -264,6 +295,14 @@ fn stored(batch: &Batch, seq: u64, source: &auditlake_store::SourceInfo, receive
         Arc::new(UInt32Array::from_value(source.ttl_days, rows)),
     ];
     columns.extend(batch.rows().columns().iter().cloned());
+    let entry = entry.and_then(|entry| u32::try_from(entry).ok());
+    columns.push(match entry {
+        Some(entry) => Arc::new(UInt32Array::from_value(entry, rows)),
+        None => Arc::new(UInt32Array::new_null(rows)),
+    });
+    let tag = |tags: Option<BooleanArray>| Arc::new(tags.unwrap_or_else(|| BooleanArray::new_null(rows)));
+    columns.push(tag(late));
+    columns.push(tag(batch.own_reads()));
     let mut fields = vec![
         Field::new("seq", DataType::UInt64, false),
         Field::new("received_at", DataType::Timestamp(TimeUnit::Microsecond, None), false),
@@ -272,6 +311,11 @@ fn stored(batch: &Batch, seq: u64, source: &auditlake_store::SourceInfo, receive
         Field::new("source_ttl", DataType::UInt32, false),
     ];
     fields.extend(COLUMNS.fields().iter().map(|field| field.as_ref().clone()));
+    fields.extend([
+        Field::new("entry", DataType::UInt32, true),
+        Field::new("late", DataType::Boolean, true),
+        Field::new("own_read", DataType::Boolean, true),
+    ]);
     #[expect(clippy::expect_used, reason = "each column was made above with a row for each of the batch")]
     RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).expect("columns of the table")
 }

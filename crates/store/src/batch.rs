@@ -6,13 +6,15 @@ use activity::Record;
 use arrow::{
     array::{
         ArrayRef, BooleanArray, BooleanBuilder, MapBuilder, RecordBatch, StringArray, StringBuilder,
-        TimestampMicrosecondBuilder, UInt32Array, UInt32Builder,
+        TimestampMicrosecondArray, TimestampMicrosecondBuilder, UInt32Array, UInt32Builder,
     },
     compute::{concat_batches, filter_record_batch},
 };
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::{
+    Drift, Lateness, Span,
+    drift::Notes,
     raw::MARK_RESOURCES,
     schema::{COLUMNS, RESOURCE_SEPARATOR},
 };
@@ -21,6 +23,9 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct Batch {
     rows: RecordBatch,
+    notes: Notes,
+    /// Which rows are our own requests, in order.
+    own_reads: Vec<u32>,
 }
 
 impl Batch {
@@ -51,6 +56,55 @@ impl Batch {
         self.rows.column(3).as_any().downcast_ref::<StringArray>().expect("event_id")
     }
 
+    /// The event times in microseconds, a row each.
+    #[expect(clippy::expect_used, reason = "only the builder below makes a batch")]
+    pub fn times(&self) -> &[i64] {
+        self.rows.column(1).as_any().downcast_ref::<TimestampMicrosecondArray>().expect("event_time").values()
+    }
+
+    /// What the rows show that the catalogue does not know.
+    pub fn drift(&self) -> Vec<Drift> {
+        self.notes.drift(self)
+    }
+
+    /// Says which rows are our own requests, as places in the batch.
+    pub fn tag_own_reads(&mut self, mut rows: Vec<u32>) {
+        rows.sort_unstable();
+        self.own_reads = rows;
+    }
+
+    /// The tag of our own requests, a row each; `None` if no row has it.
+    pub fn own_reads(&self) -> Option<BooleanArray> {
+        let tag = |row: usize| self.own_reads.binary_search(&(row as u32)).is_ok().then_some(true);
+        (!self.own_reads.is_empty()).then(|| (0..self.len()).map(tag).collect())
+    }
+
+    /// Which rows lie in one of these spans, and so come late; `None` if none does. Adds how late each is at `received_at`.
+    pub fn late(
+        &self,
+        read_before: &[Span],
+        received_at: jiff::Timestamp,
+        lateness: &mut Lateness,
+    ) -> Option<BooleanArray> {
+        if read_before.is_empty() {
+            return None;
+        }
+        let spans: Vec<(i64, i64)> =
+            read_before.iter().map(|span| (span.from.as_microsecond(), span.to.as_microsecond())).collect();
+        let now = received_at.as_microsecond();
+        let mut any = false;
+        let mut tag = |time: &i64| {
+            let is_late = spans.iter().any(|(from, to)| (from..to).contains(&time));
+            if is_late {
+                any = true;
+                lateness.add(u64::try_from(now.saturating_sub(*time) / 1_000_000).unwrap_or_default());
+            }
+            is_late.then_some(true)
+        };
+        let tags: BooleanArray = self.times().iter().map(&mut tag).collect();
+        any.then_some(tags)
+    }
+
     /// The rows of all batches in one; `None` if there is no batch.
     pub fn concat(mut batches: Vec<Batch>) -> Option<Batch> {
         if batches.len() < 2 {
@@ -58,7 +112,14 @@ impl Batch {
         }
         #[expect(clippy::expect_used, reason = "all batches have the columns of the schema")]
         let rows = concat_batches(&COLUMNS, batches.iter().map(Batch::rows)).expect("columns");
-        Some(Batch { rows })
+        let (mut notes, mut own_reads, mut start) = (Notes::default(), Vec::new(), 0);
+        for batch in batches {
+            own_reads.extend(batch.own_reads.iter().map(|row| row + start));
+            let length = batch.len() as u32;
+            notes.append(batch.notes, start);
+            start += length;
+        }
+        Some(Batch { rows, notes, own_reads })
     }
 
     /// The batch without the rows whose id is in `known`, and without the second of two rows with one id.
@@ -73,10 +134,24 @@ impl Batch {
         if keep.iter().all(|&keep| keep) {
             return self;
         }
+        let places = places(&keep);
+        let own_reads = self.own_reads.iter().filter_map(|row| places[*row as usize]).collect();
+        let notes = self.notes.moved(&places);
         #[expect(clippy::expect_used, reason = "the mask has a bit for each row")]
         let rows = filter_record_batch(&self.rows, &BooleanArray::from(keep)).expect("mask");
-        Batch { rows }
+        Batch { rows, notes, own_reads }
     }
+}
+
+/// The place that each row has after those that are not kept are gone.
+fn places(keep: &[bool]) -> Vec<Option<u32>> {
+    let mut next = 0;
+    let place = |&kept: &bool| {
+        let place = next;
+        next += u32::from(kept);
+        kept.then_some(place)
+    };
+    keep.iter().map(place).collect()
 }
 
 /// The hash of an activity id that stands in the column `id_hash`: the low 32 bits of XXH3-64.
@@ -93,6 +168,7 @@ pub struct BatchBuilder {
     read_only: BooleanBuilder,
     guessed: BooleanBuilder,
     raw_rest: StringBuilder,
+    notes: Notes,
     scratch: String,
     bytes: usize,
 }
@@ -117,6 +193,7 @@ impl BatchBuilder {
             read_only: BooleanBuilder::with_capacity(rows),
             guessed: BooleanBuilder::with_capacity(rows),
             raw_rest: StringBuilder::with_capacity(rows, rows * 560),
+            notes: Notes::default(),
             scratch: String::new(),
             bytes: 0,
         }
@@ -141,6 +218,7 @@ impl BatchBuilder {
     pub fn push(&mut self, record: &Record) {
         let activity = record.activity;
         self.bytes += activity.raw.len();
+        self.notes.take(self.len() as u32, activity);
         self.id_hash.append_value(id_hash(&activity.id));
         self.event_time.append_value(activity.created_at.as_microsecond());
         let actor = |name| activity.actor.text(name);
@@ -200,7 +278,8 @@ impl BatchBuilder {
         columns.extend(texts(2));
         columns.push(Arc::new(self.raw_rest.finish()));
         self.bytes = 0;
-        Batch { rows: RecordBatch::try_new(COLUMNS.clone(), columns).expect("columns of the schema") }
+        let rows = RecordBatch::try_new(COLUMNS.clone(), columns).expect("columns of the schema");
+        Batch { rows, notes: std::mem::take(&mut self.notes), own_reads: Vec::new() }
     }
 }
 

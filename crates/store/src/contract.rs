@@ -5,6 +5,7 @@
 
 mod feed;
 mod read;
+mod recall;
 mod write;
 
 use activity::{Activity, Record};
@@ -20,6 +21,12 @@ pub async fn run<E: Engine>(open: impl AsyncFn() -> E) {
     write::drops_what_is_known(&open().await).await;
     write::commits_all_or_nothing_with_numbers(&open().await).await;
     write::keeps_many(&open().await).await;
+    recall::counts_drift(&open().await).await;
+    recall::bounds_drift(&open().await).await;
+    recall::marks_what_is_late(&open().await).await;
+    recall::tags_own_reads(&open().await).await;
+    recall::leads_rows_to_their_entries(&open().await).await;
+    recall::recalls_what_is_stored(&open().await).await;
     read::shows_the_unified_record(&open().await).await;
     read::selects(&open().await).await;
     read::counts(&open().await).await;

@@ -6,22 +6,26 @@ pub mod alert;
 mod batch;
 mod commit;
 pub mod contract;
+mod drift;
 mod error;
 pub mod filter;
 mod query;
 pub mod raw;
+mod recall;
 pub mod schema;
 
 use async_trait::async_trait;
 use tokio::sync::watch;
 
 pub use batch::{Batch, BatchBuilder, id_hash};
-pub use commit::{Commit, Committed, Counts, LedgerEntry, LedgerQuery, LedgerRow, SourceInfo};
+pub use commit::{Commit, Committed, Counts, Lateness, LedgerEntry, LedgerQuery, LedgerRow, SourceInfo};
+pub use drift::{Drift, DriftKind, DriftQuery, DriftRow};
 pub use error::{Result, StoreError};
 pub use query::{
     Bucket, Columns, CountBy, Direction, FeedPage, FeedQuery, FeedRow, Histogram, Order, Position, Rows, Select, Seqs,
     SourceStatus, SqlQuery, Status, Window,
 };
+pub use recall::{Covered, Fingerprint, Recall, Span, content_hash, merged};
 
 /// Takes records in, exactly once.
 #[async_trait]
@@ -56,6 +60,9 @@ pub trait Reader: Send + Sync + 'static {
 
     /// What was fetched when, the newest first.
     async fn ledger(&self, query: &LedgerQuery) -> Result<Vec<LedgerRow>>;
+
+    /// What differs from the catalogue and from what was first seen, what was seen last first.
+    async fn drift(&self, query: &DriftQuery) -> Result<Vec<DriftRow>>;
 }
 
 /// Answers as the Activity Feed does.
@@ -76,6 +83,6 @@ pub trait Sql: Send + Sync + 'static {
 }
 
 /// A whole engine.
-pub trait Engine: Writer + Reader + FeedReader + Sql {}
+pub trait Engine: Writer + Reader + FeedReader + Sql + Recall {}
 
-impl<T: Writer + Reader + FeedReader + Sql> Engine for T {}
+impl<T: Writer + Reader + FeedReader + Sql + Recall> Engine for T {}

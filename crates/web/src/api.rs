@@ -1,5 +1,6 @@
 //! The read API: what the command line asks while the service runs, and whoever else holds the token.
 
+mod drift;
 mod ledger;
 mod select;
 mod sql;
@@ -30,6 +31,7 @@ pub fn routes() -> Router<Arc<Site>> {
         .route("/api/v1/sql", post(sql::sql))
         .route("/api/v1/select", get(select::select))
         .route("/api/v1/ledger", get(ledger::ledger))
+        .route("/api/v1/drift", get(drift::drift))
         .route("/api/v1/commits", get(commits))
         .route("/api/{*path}", axum::routing::any(unknown))
 }
@@ -60,7 +62,7 @@ async fn health(State(site): State<Arc<Site>>) -> Response {
 
 async fn unknown() -> ApiError {
     ApiError::new(StatusCode::NOT_FOUND, "not_found", "there is no such endpoint")
-        .hint("GET status, select, ledger, commits and POST sql, all below /api/v1/")
+        .hint("GET status, select, ledger, drift, commits and POST sql, all below /api/v1/")
 }
 
 /// A time as commands take it.

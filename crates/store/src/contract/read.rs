@@ -32,7 +32,7 @@ fn texts(rows: &[RecordBatch], name: &str) -> Vec<String> {
     all
 }
 
-async fn sql(store: &impl Engine, text: &str) -> Vec<RecordBatch> {
+pub(super) async fn sql(store: &impl Engine, text: &str) -> Vec<RecordBatch> {
     store.sql(statement(text)).await.expect(text).collect().await.expect(text)
 }
 

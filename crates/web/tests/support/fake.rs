@@ -11,8 +11,9 @@ use std::{
 use activity::{Activity, Record};
 use async_trait::async_trait;
 use auditlake_store::{
-    Bucket, Columns, Commit, Committed, CountBy, FeedPage, FeedQuery, FeedReader, Histogram, LedgerQuery, LedgerRow,
-    Order, Position, Reader, Result, Rows, Select, SourceStatus, Sql, SqlQuery, Status, StoreError, Window, Writer,
+    Bucket, Columns, Commit, Committed, CountBy, DriftKind, DriftQuery, DriftRow, FeedPage, FeedQuery, FeedReader,
+    Fingerprint, Histogram, LedgerQuery, LedgerRow, Order, Position, Reader, Recall, Result, Rows, Select,
+    SourceStatus, Sql, SqlQuery, Status, StoreError, Window, Writer,
     filter::{Filter, RecordView, matches},
 };
 use futures::{StreamExt, stream};
@@ -179,6 +180,8 @@ impl Reader for Fake {
         let at = "2026-04-10T08:09:10Z".parse().unwrap();
         let row = |seq| LedgerRow {
             seq,
+            entry: Some(0),
+            late: 0,
             source: query.source.clone().unwrap_or("main".to_owned()),
             at,
             kind: "page".to_owned(),
@@ -187,6 +190,38 @@ impl Reader for Fake {
             detail: serde_json::json!({"request_id": "req_1"}),
         };
         Ok((1..=query.limit.unwrap_or(2)).rev().map(row).collect())
+    }
+
+    async fn drift(&self, query: &DriftQuery) -> Result<Vec<DriftRow>> {
+        self.check()?;
+        let at = "2026-04-10T08:09:10Z".parse().unwrap();
+        let row = |value: u64| DriftRow {
+            source: query.source.clone().unwrap_or("main".to_owned()),
+            kind: DriftKind::Value,
+            event_name: "claude_chat_created".to_owned(),
+            name: "mood".to_owned(),
+            value: value.to_string(),
+            first_seen: at,
+            last_seen: at,
+            count: 1,
+            example: "activity_1".to_owned(),
+        };
+        Ok((1..=query.limit.unwrap_or(2)).map(row).collect())
+    }
+}
+
+#[async_trait]
+impl Recall for Fake {
+    async fn fingerprints(&self, _window: Window) -> Result<Vec<Fingerprint>> {
+        Ok(Vec::new())
+    }
+
+    async fn raw_logs(&self, _ids: &[String]) -> Result<Vec<(String, String)>> {
+        Ok(Vec::new())
+    }
+
+    async fn requests(&self, _source: &str, _limit: usize) -> Result<Vec<(String, Timestamp)>> {
+        Ok(Vec::new())
     }
 }
 
