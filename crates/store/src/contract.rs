@@ -4,6 +4,7 @@
 //! engine differs. The truth beside it is a plain list of activities.
 
 mod feed;
+pub mod outbox;
 mod read;
 mod recall;
 mod write;

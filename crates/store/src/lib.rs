@@ -9,6 +9,7 @@ pub mod contract;
 mod drift;
 mod error;
 pub mod filter;
+pub mod outbox;
 mod query;
 pub mod raw;
 mod recall;
