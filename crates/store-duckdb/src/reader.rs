@@ -1,5 +1,6 @@
 //! Typed questions as SQL over table `activity`. What people write is bound, never written into the text.
 
+use activity::{AgentPart, PersonPart, PlacePart};
 use async_trait::async_trait;
 use auditlake_store::{
     Bucket, Columns, CountBy, DriftQuery, DriftRow, Histogram, LedgerQuery, LedgerRow, Order, Reader, Result, Rows,
@@ -203,6 +204,22 @@ fn countable(name: &str) -> Result<String> {
         "guessed" => "guessed",
         "ipClass" => "ip_class",
         "target" => return Ok(schema::target()),
+        "srcASCountryCode" => return Ok(schema::place(PlacePart::Country)),
+        "srcASNumber" => return Ok(schema::place(PlacePart::Asn)),
+        "srcASOrganization" => return Ok(schema::place(PlacePart::AsOrganization)),
+        "srcCity" => return Ok(schema::place(PlacePart::City)),
+        "srcConnectionType" => return Ok(schema::place(PlacePart::ConnectionType)),
+        "srcISP" => return Ok(schema::place(PlacePart::Isp)),
+        "srcUserType" => return Ok(schema::place(PlacePart::UserType)),
+        "client" => return Ok(schema::agent(AgentPart::Client)),
+        "browser" => return Ok(schema::agent(AgentPart::Browser)),
+        "os" => return Ok(schema::agent(AgentPart::Os)),
+        "device" => return Ok(schema::agent(AgentPart::Device)),
+        "personName" => return Ok(schema::person(PersonPart::Name)),
+        "department" => return Ok(schema::person(PersonPart::Department)),
+        "manager" => return Ok(schema::person(PersonPart::Manager)),
+        "isServiceAccount" => return Ok(schema::person(PersonPart::ServiceAccount)),
+        "identity" => return Ok(schema::IDENTITY.clone()),
         _ => return Err(StoreError::Statement(format!("there is no counting by {name}"))),
     };
     Ok(expression.to_owned())

@@ -3,6 +3,7 @@
 //! `activity` holds what varies, once. `anthropic_logs` shows the 46 columns of the unified record over it, and
 //! `activities` those and what the product knows beside them. Times are UTC in plain `TIMESTAMP`.
 
+use activity::PlacePart;
 use auditlake_store::{
     Result, StoreError,
     raw::{MARK_ID, MARK_RESOURCES, MARK_TIME_MICROS, MARK_TIME_SECONDS},
@@ -12,11 +13,16 @@ use duckdb::Connection;
 
 use crate::error;
 
+mod enrichment;
+
+pub(crate) use enrichment::{IDENTITY, agent, enrichment_texts, person, place, place_text};
+
 /// The version that this program writes.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// How version N + 1 is made of version N. What stands here was shipped once and never changes again.
-const MIGRATIONS: [&str; VERSION as usize] = [include_str!("schema/v1.sql"), include_str!("schema/v2.sql")];
+const MIGRATIONS: [&str; VERSION as usize] =
+    [include_str!("schema/v1.sql"), include_str!("schema/v2.sql"), include_str!("schema/v3.sql")];
 
 /// Brings the file to [`VERSION`], each step in a transaction of its own, and makes the views anew.
 ///
@@ -114,15 +120,15 @@ pub(crate) fn unified() -> String {
         ("eventName", "event_name".into()),
         ("eventID", "event_id".into()),
         ("srcIP", SRC_IP.into()),
-        ("srcASCountryCode", TEXT.into()),
-        ("srcASNumber", "NULL::UINTEGER".into()),
-        ("srcASOrganization", TEXT.into()),
-        ("srcCity", TEXT.into()),
-        ("srcConnectionType", TEXT.into()),
-        ("srcISP", TEXT.into()),
-        ("srcLatitude", "NULL::DOUBLE".into()),
-        ("srcLongitude", "NULL::DOUBLE".into()),
-        ("srcUserType", TEXT.into()),
+        ("srcASCountryCode", place(PlacePart::Country)),
+        ("srcASNumber", place(PlacePart::Asn)),
+        ("srcASOrganization", place(PlacePart::AsOrganization)),
+        ("srcCity", place(PlacePart::City)),
+        ("srcConnectionType", place(PlacePart::ConnectionType)),
+        ("srcISP", place(PlacePart::Isp)),
+        ("srcLatitude", place(PlacePart::Latitude)),
+        ("srcLongitude", place(PlacePart::Longitude)),
+        ("srcUserType", place(PlacePart::UserType)),
         ("dstIP", TEXT.into()),
         ("dstASCountryCode", TEXT.into()),
         ("dstASNumber", "NULL::UINTEGER".into()),
@@ -134,18 +140,10 @@ pub(crate) fn unified() -> String {
         ("dstLongitude", "NULL::DOUBLE".into()),
         ("dstUserType", TEXT.into()),
         ("actor", actor_map()),
-        (
-            "tags",
-            "CASE WHEN own_read THEN MAP {'category': category, 'outcome': outcome, 'product': product, 'own_read': 'true'} \
-             ELSE MAP {'category': category, 'outcome': outcome, 'product': product} END"
-                .into(),
-        ),
+        ("tags", enrichment::tags()),
         ("resources", format!("string_split(resource_ids, chr({}))", RESOURCE_SEPARATOR as u32)),
         ("serviceName", "product".into()),
-        (
-            "enrichments",
-            "NULL::STRUCT(data MAP(VARCHAR, VARCHAR), name VARCHAR, provider VARCHAR, \"type\" VARCHAR, \"value\" VARCHAR)[]".into(),
-        ),
+        ("enrichments", enrichment::enrichments()),
         ("readOnly", "read_only".into()),
         ("rawLog", raw_log()),
         ("activityID", "event_id".into()),
@@ -172,7 +170,7 @@ pub(crate) const ACTOR_LABEL: &str = "coalesce(actor_email, actor_other['unauthe
 
 /// What the product adds to the unified record, over table `activity`.
 fn beside() -> String {
-    list(&[
+    let mut columns: Vec<(&str, String)> = vec![
         ("seq", "seq".into()),
         ("entry", "entry".into()),
         ("late", "coalesce(late, false)".into()),
@@ -185,7 +183,9 @@ fn beside() -> String {
         ("ipClass", "ip_class".into()),
         ("actorLabel", ACTOR_LABEL.into()),
         ("contentHash", format!("sha256({})", raw_log())),
-    ])
+    ];
+    columns.extend(enrichment::beside());
+    list(&columns)
 }
 
 fn list(columns: &[(&str, String)]) -> String {

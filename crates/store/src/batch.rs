@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, collections::HashSet, sync::Arc};
 
-use activity::Record;
+use activity::{Enrichment, Record};
 use arrow::{
     array::{
         ArrayRef, BooleanArray, BooleanBuilder, MapBuilder, RecordBatch, StringArray, StringBuilder,
@@ -169,6 +169,7 @@ pub struct BatchBuilder {
     guessed: BooleanBuilder,
     raw_rest: StringBuilder,
     notes: Notes,
+    enrichment: [StringBuilder; 3],
     scratch: String,
     bytes: usize,
 }
@@ -194,6 +195,7 @@ impl BatchBuilder {
             guessed: BooleanBuilder::with_capacity(rows),
             raw_rest: StringBuilder::with_capacity(rows, rows * 560),
             notes: Notes::default(),
+            enrichment: std::array::from_fn(|_| StringBuilder::new()),
             scratch: String::new(),
             bytes: 0,
         }
@@ -214,8 +216,13 @@ impl BatchBuilder {
         self.bytes
     }
 
-    /// Adds a record.
+    /// Adds a record of which nothing is known beside itself.
     pub fn push(&mut self, record: &Record) {
+        self.push_enriched(record, &Enrichment::default());
+    }
+
+    /// Adds a record with what is known of it beside itself.
+    pub fn push_enriched(&mut self, record: &Record, enrichment: &Enrichment) {
         let activity = record.activity;
         self.bytes += activity.raw.len();
         self.notes.take(self.len() as u32, activity);
@@ -253,6 +260,10 @@ impl BatchBuilder {
         self.scratch.clear();
         crate::raw::split(activity, &record.resources, &mut self.scratch);
         self.raw_rest.append_value(&self.scratch);
+        let Enrichment { place, agent, person } = enrichment;
+        for (column, text) in self.enrichment.iter_mut().zip([place, agent, person]) {
+            column.append_option(text.as_deref());
+        }
     }
 
     #[expect(clippy::expect_used, reason = "as many keys as values are appended")]
@@ -277,6 +288,7 @@ impl BatchBuilder {
         columns.push(Arc::new(self.guessed.finish()));
         columns.extend(texts(2));
         columns.push(Arc::new(self.raw_rest.finish()));
+        columns.extend(self.enrichment.each_mut().map(|column| Arc::new(column.finish()) as ArrayRef));
         self.bytes = 0;
         let rows = RecordBatch::try_new(COLUMNS.clone(), columns).expect("columns of the schema");
         Batch { rows, notes: std::mem::take(&mut self.notes), own_reads: Vec::new() }

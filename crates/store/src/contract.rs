@@ -9,7 +9,7 @@ mod read;
 mod recall;
 mod write;
 
-use activity::{Activity, Record};
+use activity::{Activity, Enrichment, Record, join_parts};
 
 use crate::{Batch, BatchBuilder, Commit, Engine, SourceInfo};
 
@@ -33,6 +33,7 @@ pub async fn run<E: Engine>(open: impl AsyncFn() -> E) {
     read::counts(&open().await).await;
     read::filters(&open().await).await;
     read::answers_sql(&open().await).await;
+    read::shows_enrichment(&open().await).await;
     feed::walks(&open().await).await;
     feed::filters(&open().await).await;
 }
@@ -82,6 +83,50 @@ pub fn batch<T: AsRef<str>>(raws: &[T]) -> Batch {
     for raw in raws {
         let activity = Activity::parse_str(raw.as_ref()).expect("an activity");
         builder.push(&Record::of(&activity));
+    }
+    builder.finish()
+}
+
+/// What could be known of the activity at this place of [`sample`], and of some nothing.
+pub fn enrichment(at: usize) -> Enrichment {
+    let join = |text: Option<String>| text.map(Into::into);
+    let place = match at % 4 {
+        0 => None,
+        1 => join_parts([
+            "DE",
+            "64496",
+            "Example Company",
+            "Berlin",
+            "",
+            "",
+            "52.52",
+            "13",
+            "",
+            "Sample-City 2026-01-02",
+        ]),
+        2 => join_parts(["US", "4200000000", "It's \"Net\"", "", "Cellular", "Net", "0", "-0.5", "cellular", "x; y"]),
+        _ => join_parts(["NL", "", "", "\u{ef}sle", "", "", "", "", "", "Sample"]),
+    };
+    let agent = match at % 3 {
+        0 => None,
+        1 => join_parts(["claude-web", "", "Chrome", "130", "macOS", "", "desktop"]),
+        _ => join_parts(["claude-code", "2.0.17", "", "", "", "", ""]),
+    };
+    let person = match at % 5 {
+        0 => join_parts(["user_3", "Ada", "Engineering", "boss@example.com", "false"]),
+        1 => join_parts(["", "Robot", "", "", "true"]),
+        _ => None,
+    };
+    Enrichment { place: join(place), agent: join(agent), person: join(person) }
+}
+
+/// As [`batch`], with [`enrichment`].
+#[expect(clippy::expect_used, reason = "a test's own activities are activities")]
+pub fn enriched_batch<T: AsRef<str>>(raws: &[T]) -> Batch {
+    let mut builder = BatchBuilder::with_capacity(raws.len());
+    for (at, raw) in raws.iter().enumerate() {
+        let activity = Activity::parse_str(raw.as_ref()).expect("an activity");
+        builder.push_enriched(&Record::of(&activity), &enrichment(at));
     }
     builder.finish()
 }

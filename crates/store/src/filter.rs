@@ -32,7 +32,7 @@ pub use network::Cidr;
 pub use operand::{NUMBER_PATTERN, Operand, TIME_PATTERN, parse_time};
 pub use parser::{MAX_BYTES, MAX_DEPTH, MAX_TERMS};
 pub use reference::markdown;
-pub use view::{ACTOR_MEMBERS, RecordView, View, values_of_activity};
+pub use view::{ACTOR_MEMBERS, AGENT_TAGS, EnrichedView, EnrichmentPart, RecordView, View, values_of_activity};
 
 /// What a filter asks of an activity.
 ///

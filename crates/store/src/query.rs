@@ -81,7 +81,7 @@ impl Default for Select {
     }
 }
 
-/// Counts by the values of a column of the unified record, or `category`, `outcome`, `organizationUUID`, `ipClass`.
+/// Counts by the values of a column of the unified record, or of those that view `activities` shows beside them.
 #[derive(Debug, Clone)]
 pub struct CountBy {
     /// The column.

@@ -73,6 +73,7 @@ pub const RESOURCE_SEPARATOR: char = '\u{1f}';
 /// | `target` | whom or what the action was done to; the mark of a resource (see [`crate::raw`]) where it is that one |
 /// | `resource_ids` | the ids of all resources touched, parted by [`RESOURCE_SEPARATOR`] |
 /// | `raw_rest` | the raw log without what stands in other columns, see [`crate::raw`] |
+/// | `place`, `agent`, `person` | what [`activity::Enrichment`] holds, its parts parted by [`activity::PART_SEPARATOR`] |
 pub static COLUMNS: LazyLock<SchemaRef> = LazyLock::new(|| Arc::new(Schema::new(columns())));
 
 fn columns() -> Vec<Field> {
@@ -102,6 +103,9 @@ fn columns() -> Vec<Field> {
         text("target"),
         text("resource_ids"),
         some("raw_rest"),
+        text("place"),
+        text("agent"),
+        text("person"),
     ]
 }
 

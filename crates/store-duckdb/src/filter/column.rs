@@ -1,8 +1,8 @@
 //! Tests of what stands in a column, as SQL.
 
-use activity::value::Value as Json;
+use activity::{AgentPart, PersonPart, PlacePart, value::Value as Json};
 use auditlake_store::{
-    filter::{Field, Filter, Known, Operand, Test},
+    filter::{AGENT_TAGS, EnrichmentPart, Field, Filter, Known, Operand, Test},
     schema::RESOURCE_SEPARATOR,
 };
 use duckdb::types::Value;
@@ -59,7 +59,12 @@ pub(super) fn known(field: Known, test: &Test, values: &mut Vec<Value>) -> Strin
         Known::Guessed => truth("guessed", test),
         Known::Target => any(&[&schema::target()]),
         Known::Resource => resource(test, values),
-        Known::Tags => any(&["category", "outcome", "product"]),
+        Known::Tags => {
+            let agent = AgentPart::ALL.map(schema::agent);
+            let columns: Vec<&str> =
+                ["category", "outcome", "product"].into_iter().chain(agent.iter().map(String::as_str)).collect();
+            any(&columns)
+        }
         Known::RawLog => raw_passes(&Filter::test(field, test.clone()), values),
         Known::Seq => number("seq", test, values),
         Known::SourceTtl => number("source_ttl", test, values),
@@ -70,21 +75,36 @@ pub(super) fn known(field: Known, test: &Test, values: &mut Vec<Value>) -> Strin
             true => "true".to_owned(),
             false => NEVER.to_owned(),
         },
-        // What enrichment would add.
-        Known::Browser
-        | Known::Os
-        | Known::Device
-        | Known::Country
+        Known::Country
         | Known::City
-        | Known::Asn
         | Known::AsOrganization
         | Known::Isp
         | Known::ConnectionType
         | Known::IpUserType
-        | Known::Latitude
-        | Known::Longitude
-        | Known::Enrichments
-        | Known::DstIp
+        | Known::Client
+        | Known::ClientVersion
+        | Known::Browser
+        | Known::Os
+        | Known::Device
+        | Known::Person
+        | Known::Department
+        | Known::Manager => match EnrichmentPart::of_field(field) {
+            Some(EnrichmentPart::Place(part)) => any(&[&schema::place(part)]),
+            Some(EnrichmentPart::Agent(part)) => any(&[&schema::agent(part)]),
+            Some(EnrichmentPart::Person(part)) => any(&[&schema::person(part)]),
+            None => NEVER.to_owned(),
+        },
+        Known::ServiceAccount => truth(&schema::person(PersonPart::ServiceAccount), test),
+        Known::Asn => number(&schema::place(PlacePart::Asn), test, values),
+        Known::Latitude => fraction(PlacePart::Latitude, test, values),
+        Known::Longitude => fraction(PlacePart::Longitude, test, values),
+        Known::Identity => any(&[&schema::IDENTITY]),
+        Known::Enrichments => {
+            let columns = schema::enrichment_texts();
+            any_text(&columns.iter().map(String::as_str).collect::<Vec<_>>(), test, values)
+        }
+        // The feed names no destination.
+        Known::DstIp
         | Known::DstCountry
         | Known::DstCity
         | Known::DstAsn
@@ -101,7 +121,10 @@ pub(super) fn known(field: Known, test: &Test, values: &mut Vec<Value>) -> Strin
 pub(super) fn tag(name: &str, test: &Test, values: &mut Vec<Value>) -> String {
     match name {
         "category" | "outcome" | "product" => any_text(&[name], test, values),
-        _ => NEVER.to_owned(),
+        _ => match AGENT_TAGS.iter().find(|(tag, _)| *tag == name) {
+            Some((_, part)) => any_text(&[&schema::agent(*part)], test, values),
+            None => NEVER.to_owned(),
+        },
     }
 }
 
@@ -193,7 +216,7 @@ fn resource(test: &Test, values: &mut Vec<Value>) -> String {
 /// The test of a boolean column: `true` and `false` are texts.
 fn truth(column: &str, test: &Test) -> String {
     match [true, false].map(|value| passes(test, Json::Bool(value))) {
-        [true, true] => "true".to_owned(),
+        [true, true] => format!("{column} IS NOT NULL"),
         [true, false] => column.to_owned(),
         [false, true] => format!("NOT {column}"),
         [false, false] => NEVER.to_owned(),
@@ -218,10 +241,31 @@ fn time(column: &str, test: &Test, values: &mut Vec<Value>) -> String {
     format!("({column} {sign} make_timestamp(?) AND {column} >= TIMESTAMP '0001-01-01')")
 }
 
+/// The test of a part of the place that is a number with a fraction.
+fn fraction(part: PlacePart, test: &Test, values: &mut Vec<Value>) -> String {
+    let column = schema::place(part);
+    match test {
+        Test::Equals(text) => match text.parse::<f64>() {
+            // Everything that is read as a double and not written as a number in JSON passes nowhere.
+            Ok(number) if passes(test, Json::Float(number)) => {
+                values.push(Value::Double(number));
+                format!("{column} = ?")
+            }
+            _ => NEVER.to_owned(),
+        },
+        Test::Pattern(_) => {
+            let text = schema::place_text(part);
+            values.push(Value::Text(wire::encode_test(test)));
+            format!("(regexp_full_match({text}, '-?[0-9]+') AND {PASSES}(?, {text}))")
+        }
+        _ => number(&column, test, values),
+    }
+}
+
 /// The test of a column of whole numbers.
 fn number(column: &str, test: &Test, values: &mut Vec<Value>) -> String {
     let (sign, operand) = match test {
-        Test::Exists => return "true".to_owned(),
+        Test::Exists => return format!("{column} IS NOT NULL"),
         Test::Equals(text) => return equal_number(column, test, text, values),
         Test::Pattern(_) => {
             values.push(Value::Text(wire::encode_test(test)));

@@ -9,9 +9,9 @@ use arrow::{
 };
 use jiff::Timestamp;
 
-use super::{commit, sample};
+use super::{commit, enriched_batch, enrichment, sample};
 use crate::{
-    Columns, CountBy, Engine, Histogram, Order, Select, Seqs, SqlQuery, StoreError, Window,
+    Columns, Commit, CountBy, Engine, Histogram, Order, Select, Seqs, SourceInfo, SqlQuery, StoreError, Window,
     filter::{self, Filter},
     schema::UNIFIED,
 };
@@ -211,3 +211,84 @@ pub(super) async fn answers_sql(store: &impl Engine) {
     }
     assert_eq!(store.status().await.expect("status").activities, 100);
 }
+
+pub(super) async fn shows_enrichment(store: &impl Engine) {
+    let all = sample(60);
+    let batches = vec![enriched_batch(&all)];
+    store.commit(Commit { batches, ..Commit::new(SourceInfo::new("main")) }).await.expect("commit");
+    for (test, count) in [
+        ("srcASCountryCode = 'DE' and srcASNumber = 64496 and srcASOrganization = 'Example Company'", 15),
+        ("srcCity = 'Berlin' and srcLatitude = 52.52 and srcLongitude = 13.0 and srcConnectionType is null", 15),
+        ("srcASNumber = 4200000000 and srcISP = 'Net' and srcUserType = 'cellular' and srcLatitude = 0", 15),
+        ("srcASCountryCode is null and srcASNumber is null and srcLatitude is null and srcUserType is null", 15),
+        ("tags['client'] = 'claude-web' and tags['browser'] = 'Chrome' and tags['os_version'] is null", 20),
+        ("tags['client_version'] = '2.0.17' and tags['category'] is not null", 20),
+        ("cardinality(tags) = 3", 20),
+        ("enrichments is null", 3),
+        ("len(list_filter(enrichments, lambda e: e.name = 'geoip')) = 1", 45),
+        ("len(list_filter(enrichments, lambda e: e.provider = 'Sample-City 2026-01-02')) = 1", 15),
+        ("len(list_filter(enrichments, lambda e: e.data['department'] = 'Engineering')) = 1", 12),
+    ] {
+        let rows = sql(store, &format!("select count(*) as n from anthropic_logs where {test}")).await;
+        assert_eq!(rows[0].column(0).as_primitive::<Int64Type>().value(0), count, "{test}");
+    }
+    for (test, count) in [
+        ("client = 'claude-code' and clientVersion = '2.0.17' and browser is null", 20),
+        ("device = 'desktop' and os = 'macOS'", 20),
+        ("personName = 'Ada' and department = 'Engineering' and manager = 'boss@example.com'", 12),
+        ("isServiceAccount", 12),
+        ("not isServiceAccount", 12),
+        ("identity = 'user_3'", 14),
+        ("identity = 'apikey_01'", 16),
+    ] {
+        let rows = sql(store, &format!("select count(*) as n from activities where {test}")).await;
+        assert_eq!(rows[0].column(0).as_primitive::<Int64Type>().value(0), count, "{test}");
+    }
+    let records: Vec<Activity> = all.iter().map(|raw| Activity::parse_str(raw).expect("an activity")).collect();
+    for text in ENRICHED_FILTERS {
+        let filter = filter::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+        let mut truth: Vec<&String> = Vec::new();
+        for (at, activity) in records.iter().enumerate() {
+            let (record, enrichment) = (Record::of(activity), enrichment(at));
+            let view = filter::EnrichedView { record: &record, source: "main", enrichment: &enrichment };
+            truth.extend(filter::matches(&filter, &view).then_some(&all[at]));
+        }
+        assert!(!truth.is_empty(), "{text} finds something");
+        truth.sort_by_key(|raw| time_of(raw));
+        let found = raws(store, &Select { filter, order: Order::Oldest, ..Select::default() }).await;
+        assert!(found.iter().eq(truth.iter().copied()), "{text}: {} instead of {}", found.len(), truth.len());
+    }
+    for (column, expected) in [
+        ("srcASCountryCode", vec![("DE", 15), ("NL", 15), ("US", 15)]),
+        ("client", vec![("claude-code", 20), ("claude-web", 20)]),
+        ("department", vec![("Engineering", 12)]),
+    ] {
+        let count = CountBy { column: column.into(), filter: Filter::All, window: Window::default(), limit: 9 };
+        let found = store.count_by(&count).await.expect(column);
+        assert!(found.iter().map(|(value, rows)| (value.as_str(), *rows)).eq(expected), "{column}: {found:?}");
+    }
+}
+
+/// Filters over what enrichment adds.
+const ENRICHED_FILTERS: [&str; 20] = [
+    "country:de",
+    "-country:*",
+    "city:\u{ef}*",
+    "asn:64496",
+    "asn:>65000",
+    "as_org:It*s*Net*",
+    "latitude:52.520",
+    "latitude:<1",
+    "longitude:13",
+    "client:claude-*",
+    "client:claude-code client_version:2.*",
+    "browser:chrome os:macos device:desktop",
+    "tags.browser:Chrome",
+    "tags:2.0.17",
+    "department:engineering OR person:robot",
+    "service_account:false",
+    "-service_account:*",
+    "identity:apikey_01",
+    "enrichments:\"Sample-City 2026-01-02\"",
+    "enrichments:geoip -enrichments:directory",
+];

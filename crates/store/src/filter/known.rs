@@ -12,7 +12,7 @@ pub fn fields() -> &'static [FieldInfo] {
 }
 
 /// In the order of [`Known`], which a test holds them to.
-pub(super) static FIELDS: [FieldInfo; 56] = [
+pub(super) static FIELDS: [FieldInfo; 63] = [
     info(Known::Type, &["type", "eventName", "activityType"], Text, "the activity's `type`"),
     info(Known::Id, &["id", "eventID", "activityID"], Text, "the activity's `id`"),
     info(Known::Time, &["time", "eventTime", "created_at"], Time, "when it happened, to the microsecond"),
@@ -72,9 +72,31 @@ pub(super) static FIELDS: [FieldInfo; 56] = [
     ),
     info(Known::Target, &["target"], Text, "whom or what it was done to"),
     info(Known::Resource, &["resource", "resources"], Text, "the id of any resource that it touches"),
+    info(
+        Known::Client,
+        &["client"],
+        Text,
+        "what the user agent says talks to Claude, such as `claude-web`, `claude-code` or `anthropic-sdk-python`",
+    ),
+    info(Known::ClientVersion, &["client_version", "clientVersion"], Text, "its version"),
     info(Known::Browser, &["browser"], Text, "the browser that the user agent names"),
     info(Known::Os, &["os"], Text, "the operating system that the user agent names"),
     info(Known::Device, &["device"], Text, "the device that the user agent names"),
+    info(Known::Person, &["person", "personName"], Text, "the actor's name in the directory"),
+    info(Known::Department, &["department"], Text, "the actor's department in the directory"),
+    info(Known::Manager, &["manager"], Text, "the actor's manager in the directory"),
+    info(
+        Known::ServiceAccount,
+        &["service_account", "isServiceAccount"],
+        Boolean,
+        "whether the directory says that the actor is a service account",
+    ),
+    info(
+        Known::Identity,
+        &["identity"],
+        Text,
+        "one name for whoever acted: a key under both of its spellings is one, a placeholder is none",
+    ),
     info(Known::Country, &["country", "srcASCountryCode"], Text, "the country of the address, two letters"),
     info(Known::City, &["city", "srcCity"], Text, "the city of the address"),
     info(Known::Asn, &["asn", "srcASNumber"], Number, "the number of the network that announces the address"),

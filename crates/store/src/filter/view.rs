@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use activity::{Activity, Record, record_id};
+use activity::{Activity, AgentPart, Enrichment, PART_SEPARATOR, PersonPart, PlacePart, Record, identity, record_id};
 
 use super::Known;
 
@@ -34,8 +34,8 @@ impl View for Activity<'_> {
     }
 }
 
-/// An activity with its record and where it came from. What enrichment and the store add (country, browser, seq, received,
-/// workspace …) is missing.
+/// An activity with its record and where it came from, of which nothing is known beside itself. What the store adds (seq,
+/// received, workspace …) is missing, too.
 #[derive(Debug, Clone, Copy)]
 pub struct RecordView<'r> {
     /// The record.
@@ -45,6 +45,32 @@ pub struct RecordView<'r> {
 }
 
 impl View for RecordView<'_> {
+    fn activity(&self) -> &Activity<'_> {
+        self.record.activity
+    }
+
+    fn values(&self, field: Known, each: &mut dyn FnMut(&str)) {
+        let RecordView { record, source } = *self;
+        EnrichedView { record, source, enrichment: &Enrichment::default() }.values(field, each);
+    }
+
+    fn tag(&self, name: &str) -> Option<Cow<'_, str>> {
+        tag_of(self.record, name).map(Cow::Borrowed)
+    }
+}
+
+/// As [`RecordView`], with what is known of the activity beside itself: country, client, department and the like.
+#[derive(Debug, Clone, Copy)]
+pub struct EnrichedView<'r> {
+    /// The record.
+    pub record: &'r Record<'r>,
+    /// The id of its source.
+    pub source: &'r str,
+    /// What enrichment says.
+    pub enrichment: &'r Enrichment,
+}
+
+impl View for EnrichedView<'_> {
     fn activity(&self) -> &Activity<'_> {
         self.record.activity
     }
@@ -64,21 +90,109 @@ impl View for RecordView<'_> {
             Known::IpClass => record.ip_class.iter().for_each(|class| each(class.as_str())),
             Known::Target => record.target.iter().for_each(|target| each(target)),
             Known::Resource => record.resources.iter().for_each(|id| each(id)),
-            Known::Tags => [record.category, record.outcome, record.product].into_iter().for_each(each),
+            Known::Tags => {
+                [record.category, record.outcome, record.product].into_iter().for_each(&mut *each);
+                let agent = self.enrichment.agent.as_deref().unwrap_or_default();
+                AgentPart::ALL.iter().filter_map(|part| part.of(agent)).for_each(each);
+            }
+            Known::Enrichments => enrichment_texts(record, self.enrichment, each),
+            Known::Identity => identity(record, self.enrichment).iter().for_each(|name| each(name)),
             Known::Source => each(self.source),
             Known::SourceType => each("anthropic-compliance"),
             Known::RecordId => each(&record_id(self.source, &record.activity.id)),
-            _ => {}
+            _ => {
+                let part = EnrichmentPart::of_field(field).and_then(|part| part.of(self.enrichment));
+                part.into_iter().for_each(each);
+            }
         }
     }
 
     fn tag(&self, name: &str) -> Option<Cow<'_, str>> {
-        let record = self.record;
-        match name {
-            "category" => Some(record.category.into()),
-            "outcome" => Some(record.outcome.into()),
-            "product" => Some(record.product.into()),
-            _ => None,
+        let agent = || AGENT_TAGS.iter().find(|(tag, _)| *tag == name)?.1.of(self.enrichment.agent.as_deref()?);
+        tag_of(self.record, name).or_else(agent).map(Cow::Borrowed)
+    }
+}
+
+/// The tags that the user agent gives.
+pub const AGENT_TAGS: [(&str, AgentPart); AgentPart::COUNT] = [
+    ("client", AgentPart::Client),
+    ("client_version", AgentPart::ClientVersion),
+    ("browser", AgentPart::Browser),
+    ("browser_version", AgentPart::BrowserVersion),
+    ("os", AgentPart::Os),
+    ("os_version", AgentPart::OsVersion),
+    ("device", AgentPart::Device),
+];
+
+/// Every text of the column `enrichments`.
+fn enrichment_texts(record: &Record, enrichment: &Enrichment, each: &mut dyn FnMut(&str)) {
+    let actor = |name: &str| record.activity.actor.text(name);
+    let other = || Some(&*record.actor_other.iter().find(|(name, _)| name == "unauthenticated_email_address")?.1);
+    let mut all = |text: Option<&str>, words: [Option<&str>; 4]| {
+        let Some(text) = text else { return };
+        words.into_iter().flatten().chain(text.split(PART_SEPARATOR)).for_each(&mut *each);
+    };
+    // The database stands among the parts of the place.
+    let Enrichment { place, agent, person } = enrichment;
+    all(place.as_deref(), [Some("geoip"), Some("ip_address"), actor("ip_address"), None]);
+    all(agent.as_deref(), [Some("user_agent"), Some("auditlake"), Some("user_agent"), actor("user_agent")]);
+    let subject = actor("email_address").or_else(other).or_else(|| actor("user_id"));
+    all(person.as_deref(), [Some("directory"), Some("directory"), Some("actor"), subject]);
+}
+
+fn tag_of(record: &Record, name: &str) -> Option<&'static str> {
+    match name {
+        "category" => Some(record.category),
+        "outcome" => Some(record.outcome),
+        "product" => Some(record.product),
+        _ => None,
+    }
+}
+
+/// The part of an enrichment's text that a field asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EnrichmentPart {
+    /// Of the place.
+    Place(PlacePart),
+    /// Of the agent.
+    Agent(AgentPart),
+    /// Of the person.
+    Person(PersonPart),
+}
+
+impl EnrichmentPart {
+    /// The part that a field asks for, if it asks for one.
+    pub fn of_field(field: Known) -> Option<EnrichmentPart> {
+        use EnrichmentPart::{Agent, Person, Place};
+        Some(match field {
+            Known::Country => Place(PlacePart::Country),
+            Known::City => Place(PlacePart::City),
+            Known::Asn => Place(PlacePart::Asn),
+            Known::AsOrganization => Place(PlacePart::AsOrganization),
+            Known::Isp => Place(PlacePart::Isp),
+            Known::ConnectionType => Place(PlacePart::ConnectionType),
+            Known::IpUserType => Place(PlacePart::UserType),
+            Known::Latitude => Place(PlacePart::Latitude),
+            Known::Longitude => Place(PlacePart::Longitude),
+            Known::Client => Agent(AgentPart::Client),
+            Known::ClientVersion => Agent(AgentPart::ClientVersion),
+            Known::Browser => Agent(AgentPart::Browser),
+            Known::Os => Agent(AgentPart::Os),
+            Known::Device => Agent(AgentPart::Device),
+            Known::Person => Person(PersonPart::Name),
+            Known::Department => Person(PersonPart::Department),
+            Known::Manager => Person(PersonPart::Manager),
+            Known::ServiceAccount => Person(PersonPart::ServiceAccount),
+            _ => return None,
+        })
+    }
+
+    /// The part, if it is known.
+    pub fn of(self, enrichment: &Enrichment) -> Option<&str> {
+        match self {
+            EnrichmentPart::Place(part) => part.of(enrichment.place.as_deref()?),
+            EnrichmentPart::Agent(part) => part.of(enrichment.agent.as_deref()?),
+            EnrichmentPart::Person(part) => part.of(enrichment.person.as_deref()?),
         }
     }
 }

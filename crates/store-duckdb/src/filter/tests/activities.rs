@@ -1,5 +1,7 @@
 //! Random activities, odd ones more often than in life.
 
+use activity::{Enrichment, join_parts};
+
 use super::Dice;
 
 const TYPES: [&str; 9] = [
@@ -134,6 +136,42 @@ pub(super) fn random(dice: &mut Dice, at: usize) -> String {
     }
     let joint = dice.pick(&[",", ", ", ",\n\t"]);
     format!("{{{}}}", members.join(joint))
+}
+
+/// What is known of an activity beside itself; numbers and booleans as they are written there.
+pub(super) fn enrichment(dice: &mut Dice) -> Enrichment {
+    let text = |dice: &mut Dice| match dice.below(3) {
+        0 => "",
+        _ => dice.pick(&[
+            "Plain",
+            "plain text",
+            "\u{212a}elvin",
+            "\u{130}stanbul",
+            "100%_sure",
+            "1.50",
+            "main",
+            "user_1",
+        ]),
+    };
+    let mut texts = std::iter::from_fn(|| Some(text(dice))).take(16).collect::<Vec<_>>().into_iter();
+    let mut next = || texts.next().unwrap_or_default();
+    let (place, agent, person) = (
+        [next(), "", next(), next(), next(), next(), "", "", next(), next()],
+        [next(), next(), next(), next(), next(), next(), next()],
+        [next(), next(), next(), next(), ""],
+    );
+    let mut place = place;
+    place[1] = dice.pick(&["", "0", "100", "64496", "4294967295"]);
+    place[6] = dice.pick(&["", "0", "1.5", "-7", "100"]);
+    place[7] = dice.pick(&["", "0", "0.1", "-7.25", "1"]);
+    let mut person = person;
+    person[4] = dice.pick(&["", "true", "false"]);
+    let some = |dice: &mut Dice, text: Option<String>| text.filter(|_| !dice.one_in(3)).map(Into::into);
+    Enrichment {
+        place: some(dice, join_parts(place)),
+        agent: some(dice, join_parts(agent)),
+        person: some(dice, join_parts(person)),
+    }
 }
 
 fn actor(dice: &mut Dice) -> String {

@@ -156,7 +156,9 @@ fn field(dice: &mut Dice) -> Field {
                 known => known.into(),
             }
         }
-        5 => Field::Tag(dice.pick(&["category", "outcome", "product", "other"]).to_owned()),
+        5 => {
+            Field::Tag(dice.pick(&["category", "outcome", "product", "other", "browser", "client_version"]).to_owned())
+        }
         _ => Field::Raw(dice.pick(&PATHS).iter().map(|&key| key.to_owned()).collect()),
     }
 }
