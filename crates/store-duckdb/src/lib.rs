@@ -67,7 +67,9 @@ struct Inner {
     database: Mutex<Arc<Database>>,
     writer: Mutex<WriterState>,
     commits: watch::Sender<u64>,
-    extent: Mutex<feed::Extent>,
+    extents: feed::Extents,
+    kept: feed::Kept,
+    lists: feed::Lists,
 }
 
 impl DuckStore {
@@ -90,7 +92,9 @@ impl DuckStore {
                 database: Mutex::new(Arc::new(database)),
                 writer: Mutex::new(WriterState::new(writer, seq)),
                 commits,
-                extent: Mutex::default(),
+                extents: feed::Extents::default(),
+                kept: feed::Kept::default(),
+                lists: feed::Lists::default(),
             }),
         })
     }

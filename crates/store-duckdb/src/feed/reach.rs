@@ -5,12 +5,18 @@
 //! density suggests, then wider and wider until there are enough. Compressed texts are read after that, of the page's
 //! own rows and no other.
 
-use std::sync::PoisonError;
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Mutex, PoisonError},
+};
 
-use arrow::{array::AsArray, datatypes::Int64Type};
-use duckdb::{Connection, params_from_iter};
+use arrow::{
+    array::AsArray,
+    datatypes::{Int64Type, UInt32Type},
+};
+use duckdb::{Connection, params_from_iter, types::Value};
 
-use super::Reading;
+use super::{Reading, kept::Spot};
 use crate::Inner;
 
 /// The stretch of time that a page of `wanted` rows lies in, both ends included, in microseconds.
@@ -24,16 +30,32 @@ pub(super) struct Reach {
 
 /// A stretch is made this much wider than the rows found so far suggest.
 const SLACK: f64 = 1.5;
-/// The next stretch is at least and at most so many times as wide as the last one.
+/// The next stretch is at least and at most so many times as wide as the last one: no wilder a guess than what the rows
+/// found so far allow.
 const GROWTH: (f64, f64) = (2.0, 8.0);
+const GROWTH_BY_MANY: (f64, f64) = (2.0, 64.0);
+/// So many rows make their density a good guess.
+const TELLING: u64 = 30;
 /// So many times are read as they lie. Of more, the engine picks the first.
 const MANY: usize = 200_000;
 /// So many rows beside the page's are read and dropped rather than left to the engine to sort.
 const SPARE: u64 = 1_000;
+/// The engine packs texts so many rows at a time.
+const PACK: i64 = 2_048;
+/// Rows that lie in more packs than this are scattered.
+const PACKS: usize = 16;
+
+/// What is found of a page.
+pub(super) enum Found {
+    /// The stretch that it lies in.
+    Reach(Reach),
+    /// Its rows, and some more that share the last one's time, in no order: they lie scattered over the store.
+    Spots(Vec<Spot>),
+}
 
 /// The reach of a page; `None` if nothing can lie there.
-pub(super) fn find(connection: &Connection, inner: &Inner, reading: &Reading) -> duckdb::Result<Option<Reach>> {
-    let extent = extent(connection, inner)?;
+pub(super) fn find(connection: &Connection, inner: &Inner, reading: &Reading) -> duckdb::Result<Option<Found>> {
+    let extent = extent(connection, inner, &reading.hidden)?;
     let (oldest, newest) = (extent.oldest.max(reading.oldest), extent.newest.min(reading.newest));
     if extent.rows == 0 || oldest > newest {
         return Ok(None);
@@ -45,9 +67,14 @@ pub(super) fn find(connection: &Connection, inner: &Inner, reading: &Reading) ->
     let mut left = reading.wanted;
     // The stretches lie side by side: what lies `done` or nearer to the page's beginning is counted.
     let mut done = -1_i64;
+    // The rows of all stretches, as long as these were read whole.
+    let mut seen = Some(Vec::new());
     loop {
         let until = span.min(done.saturating_add((width as i64).max(1)));
-        let Times { mut times, is_all } = times(connection, reading, &whole.part(reading, done + 1, until), left)?;
+        let stretch = whole.part(reading, done + 1, until);
+        let Rows { mut times, spots } = rows(connection, reading, &stretch, left)?;
+        let is_all = spots.is_some();
+        seen = seen.zip(spots).map(|(seen, spots)| if seen.is_empty() { spots } else { [seen, spots].concat() });
         let found = times.len() as u64;
         if found >= left {
             let nth = (left - 1) as usize;
@@ -57,17 +84,19 @@ pub(super) fn find(connection: &Connection, inner: &Inner, reading: &Reading) ->
             };
             let ties = beyond.iter().filter(|&&time| time == last).count() as u64;
             let is_narrow = is_all && ties <= SPARE;
-            return Ok(Some(match reading.is_ascending {
+            let reach = match reading.is_ascending {
                 true => Reach { newest: last, is_narrow, ..whole },
                 false => Reach { oldest: last, is_narrow, ..whole },
-            }));
+            };
+            return Ok(Some(reach.or_spots(seen)));
         }
         if until == span {
-            return Ok(Some(whole));
+            return Ok(Some(whole.or_spots(seen)));
         }
         left -= found;
         done = until;
-        width *= (left as f64 / found as f64 * SLACK).clamp(GROWTH.0, GROWTH.1);
+        let (least, most) = if found < TELLING { GROWTH } else { GROWTH_BY_MANY };
+        width *= (left as f64 / found as f64 * SLACK).clamp(least, most);
     }
 }
 
@@ -80,19 +109,27 @@ pub(crate) struct Extent {
     newest: i64,
 }
 
+/// The extent of what is left without some sources, by these.
+pub(crate) type Extents = Mutex<HashMap<Vec<String>, Extent>>;
+
 /// The extent as of the last commit. Only what was committed since is looked at.
-fn extent(connection: &Connection, inner: &Inner) -> duckdb::Result<Extent> {
-    let mut held = inner.extent.lock().unwrap_or_else(PoisonError::into_inner);
+fn extent(connection: &Connection, inner: &Inner, hidden: &[String]) -> duckdb::Result<Extent> {
+    let mut extents = inner.extents.lock().unwrap_or_else(PoisonError::into_inner);
+    let held = extents.entry(hidden.to_vec()).or_default();
     let seq = *inner.commits.borrow();
     if held.seq == seq {
         return Ok(*held);
     }
+    let marks = vec!["?"; hidden.len()].join(",");
+    let condition = if hidden.is_empty() { String::new() } else { format!("AND source_id NOT IN ({marks})") };
     let text = format!(
-        "SELECT epoch_us(min(event_time)), epoch_us(max(event_time)), count(*) FROM activity WHERE seq > {} AND seq <= {seq}",
+        "SELECT epoch_us(min(event_time)), epoch_us(max(event_time)), count(*) FROM activity \
+         WHERE seq > {} AND seq <= {seq} {condition}",
         held.seq
     );
+    let values = hidden.iter().cloned().map(Value::Text);
     let (oldest, newest, rows): (Option<i64>, Option<i64>, i64) =
-        connection.query_row(&text, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        connection.query_row(&text, params_from_iter(values), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
     if let (Some(oldest), Some(newest)) = (oldest, newest) {
         let is_first = held.rows == 0;
         held.oldest = if is_first { oldest } else { held.oldest.min(oldest) };
@@ -111,27 +148,55 @@ impl Reach {
             false => Reach { oldest: self.newest - until, newest: self.newest - from, ..*self },
         }
     }
-}
 
-/// The times of a stretch's rows.
-struct Times {
-    times: Vec<i64>,
-    /// Whether these are all of them, as they lie; else the first ones in reading order.
-    is_all: bool,
-}
-
-/// The times in a stretch, or at least the first `least` of them.
-fn times(connection: &Connection, reading: &Reading, stretch: &Reach, least: u64) -> duckdb::Result<Times> {
-    let read = |behind: &str| -> duckdb::Result<Vec<i64>> {
-        let condition = reading.within(stretch);
-        let text = format!("SELECT epoch_us(event_time) FROM activity WHERE {condition} {behind}");
-        let mut statement = connection.prepare(&text)?;
-        let batches = statement.query_arrow(params_from_iter(&reading.values))?;
-        Ok(batches.flat_map(|batch| batch.column(0).as_primitive::<Int64Type>().values().to_vec()).collect())
-    };
-    let times = read(&format!("LIMIT {}", MANY + 1))?;
-    if times.len() <= MANY {
-        return Ok(Times { times, is_all: true });
+    /// The rows themselves, if they are all `seen` and lie scattered.
+    fn or_spots(self, seen: Option<Vec<Spot>>) -> Found {
+        let Some(mut spots) = seen.filter(|_| self.is_narrow) else { return Found::Reach(self) };
+        spots.retain(|spot| (self.oldest..=self.newest).contains(&spot.time));
+        let packs: HashSet<i64> = spots.iter().map(|spot| spot.rowid / PACK).collect();
+        if packs.len() > PACKS { Found::Spots(spots) } else { Found::Reach(self) }
     }
-    Ok(Times { times: read(&format!("ORDER BY event_time {} LIMIT {least}", reading.way()))?, is_all: false })
+}
+
+/// Rows of a stretch.
+struct Rows {
+    /// Of all of them, as they lie, or of the first ones in reading order.
+    times: Vec<i64>,
+    /// The rows, if these are all.
+    spots: Option<Vec<Spot>>,
+}
+
+/// The rows in a stretch, or at least the times of the first `least` of them.
+fn rows(connection: &Connection, reading: &Reading, stretch: &Reach, least: u64) -> duckdb::Result<Rows> {
+    let condition = reading.within(stretch);
+    let spots = spots(connection, &condition, &reading.values, MANY + 1)?;
+    if spots.len() <= MANY {
+        return Ok(Rows { times: spots.iter().map(|spot| spot.time).collect(), spots: Some(spots) });
+    }
+    let way = reading.way();
+    let text =
+        format!("SELECT epoch_us(event_time) FROM activity WHERE {condition} ORDER BY event_time {way} LIMIT {least}");
+    let mut statement = connection.prepare(&text)?;
+    let batches = statement.query_arrow(params_from_iter(&reading.values))?;
+    let times = batches.flat_map(|batch| batch.column(0).as_primitive::<Int64Type>().values().to_vec()).collect();
+    Ok(Rows { times, spots: None })
+}
+
+/// The rows that meet a condition, as they lie, up to so many.
+pub(super) fn spots(
+    connection: &Connection,
+    condition: &str,
+    values: &[Value],
+    most: usize,
+) -> duckdb::Result<Vec<Spot>> {
+    let text = format!("SELECT rowid, epoch_us(event_time), id_hash FROM activity WHERE {condition} LIMIT {most}");
+    let mut statement = connection.prepare(&text)?;
+    let mut spots = Vec::new();
+    for batch in statement.query_arrow(params_from_iter(values))? {
+        let numbers = |at: usize| batch.column(at).as_primitive::<Int64Type>().values();
+        let hashes = batch.column(2).as_primitive::<UInt32Type>().values();
+        let rows = numbers(0).iter().zip(numbers(1)).zip(hashes);
+        spots.extend(rows.map(|((&rowid, &time), &id_hash)| Spot { rowid, time, id_hash }));
+    }
+    Ok(spots)
 }
