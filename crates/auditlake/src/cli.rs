@@ -39,6 +39,8 @@ pub enum Command {
     Demo(Demo),
     /// The service: collect, store, serve the page and the API
     Run(Run),
+    /// Key, scope, network, clock, disk, store: a line each with what to do; exit code 3 if something fails
+    Check(Check),
     /// Import activities from JSON lines, JSON arrays or saved feed pages
     Import(Import),
     /// Read-only SQL over `anthropic_logs` and the documented views
@@ -103,6 +105,15 @@ pub struct Run {
     /// The port of the page and the API; 0 takes any free one
     #[arg(long, value_name = "P")]
     pub port: Option<u16>,
+}
+
+#[derive(Debug, Args)]
+pub struct Check {
+    /// Only of this source
+    #[arg(long, value_name = "NAME")]
+    pub source: Option<String>,
+    #[arg(long, value_enum)]
+    pub format: Option<ListFormat>,
 }
 
 #[derive(Debug, Args)]

@@ -1,6 +1,7 @@
 //! The commands, a room each.
 
 mod catalog;
+mod check;
 mod conformance;
 mod demo;
 mod docs;
@@ -32,6 +33,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
     match &cli.command {
         Command::Demo(words) => demo::run(&config()?, words).await,
         Command::Run(words) => run::run(&config()?, words).await,
+        Command::Check(words) => check::run(&cli, words).await,
         Command::Import(words) => import::run(&config()?, words).await,
         Command::Query(words) => query::run(&config()?, words).await,
         Command::Search(words) => search::run(&config()?, words).await,

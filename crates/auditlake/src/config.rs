@@ -21,7 +21,7 @@ use toml::{Table, Value};
 use crate::{cli::Cli, datadir::DataDir, hinted};
 
 pub use reference::{SETTINGS, markdown};
-pub use source::SourceConfig;
+pub use source::{NEW_KEY, SourceConfig};
 
 /// Everything that a deployment can set.
 #[derive(Debug, Clone, Deserialize)]
@@ -112,7 +112,7 @@ impl Config {
     /// # Errors
     /// Says which setting of which file or variable is wrong, and what would be right.
     pub fn load(cli: &Cli) -> Result<Config> {
-        let (mut table, origin) = match file(cli.config.as_deref())? {
+        let (mut table, origin) = match Self::file(cli) {
             Some(path) => (read(&path)?, path.display().to_string()),
             None => (Table::new(), "the environment".to_owned()),
         };
@@ -127,6 +127,11 @@ impl Config {
         }
         config.check(&origin)?;
         Ok(config)
+    }
+
+    /// The file that the configuration is read from, if there is one.
+    pub fn file(cli: &Cli) -> Option<PathBuf> {
+        file(cli.config.as_deref())
     }
 
     fn check(&self, origin: &str) -> Result<()> {
@@ -191,16 +196,16 @@ pub fn require_loopback(address: IpAddr) -> Result<()> {
 }
 
 /// The file to read: the one that is named, else `auditlake.toml` here or in the platform's configuration directory.
-fn file(named: Option<&Path>) -> Result<Option<PathBuf>> {
+fn file(named: Option<&Path>) -> Option<PathBuf> {
     if let Some(path) = named {
-        return Ok(Some(path.to_owned()));
+        return Some(path.to_owned());
     }
     let here = PathBuf::from("auditlake.toml");
     if here.is_file() {
-        return Ok(Some(here));
+        return Some(here);
     }
     let platform = choose_base_strategy().ok().map(|dirs| dirs.config_dir().join("auditlake").join("auditlake.toml"));
-    Ok(platform.filter(|path| path.is_file()))
+    platform.filter(|path| path.is_file())
 }
 
 fn read(path: &Path) -> Result<Table> {

@@ -124,6 +124,27 @@ impl DataDir {
         Ok(Ok(Owner { _lock: lock }))
     }
 
+    /// Who has the directory at this moment, without taking it: `None` if nobody, an empty answer if it cannot be told.
+    ///
+    /// # Errors
+    /// If the lock cannot be looked at.
+    pub fn holder(&self) -> std::io::Result<Option<Option<Holder>>> {
+        let mut lock = match File::open(self.path.join("auditlake.lock")) {
+            Ok(lock) => lock,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        match lock.try_lock_shared() {
+            Ok(()) => Ok(None),
+            Err(TryLockError::WouldBlock) => {
+                let mut text = String::new();
+                lock.read_to_string(&mut text)?;
+                Ok(Some(serde_json::from_str(&text).ok()))
+            }
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
     /// Takes ownership or fails with words that say who has it.
     pub fn own_alone(&self, command: &str) -> Result<Owner> {
         self.own(command)?.map_err(|holder| self.in_use(holder.as_ref()))

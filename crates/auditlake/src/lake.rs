@@ -6,12 +6,12 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use auditlake_store::{DriftQuery, DriftRow, LedgerQuery, LedgerRow, Reader, Rows, Select, Sql, SqlQuery};
+use auditlake_store::{DriftQuery, DriftRow, LedgerQuery, LedgerRow, Reader, Rows, Select, Sql, SqlQuery, Status};
 use store_duckdb::DuckStore;
 
 use crate::{
     config::Config,
-    datadir::{DataDir, Owner},
+    datadir::{DataDir, Owner, Service},
     hinted,
     remote::Remote,
 };
@@ -63,6 +63,13 @@ impl Lake {
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
+    }
+
+    /// What a running service says of its store.
+    pub async fn status_of(service: &Service) -> Result<Status> {
+        let remote = Remote::new(service)?;
+        let request = remote.request(reqwest::Method::GET, "/api/v1/status").timeout(PATIENCE);
+        Ok(remote.send(request).await?.json().await?)
     }
 
     pub async fn sql(&self, query: SqlQuery) -> Result<Rows> {

@@ -3,6 +3,7 @@
 //! [`main`] reads as four steps: parse the words, set the log up, run the command, say how it ended. Every command is a room
 //! in `commands`; where data comes from (a running service or the data directory itself) is decided in `lake`.
 
+mod checks;
 mod cli;
 mod commands;
 mod config;
@@ -24,7 +25,13 @@ use clap::Parser;
 use crate::{cli::Cli, stop::Failure};
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            log::misuse(&error, std::env::args_os());
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(1));
+        }
+    };
     keep_to_ourselves();
     log::init(&cli);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {

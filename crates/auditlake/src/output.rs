@@ -160,6 +160,11 @@ impl Writer {
     }
 }
 
+/// A line for people: without control characters, whoever wrote what stands in it.
+pub fn plain(text: &str) -> String {
+    text.chars().map(|sign| if table::is_unsafe(sign) { '\u{fffd}' } else { sign }).collect()
+}
+
 /// Writes a list of things; `columns` name the members that a table or CSV shows, in their order.
 pub fn write_list<T: Serialize>(list: &[T], columns: &[&str], format: Option<ListFormat>) -> Result<()> {
     let mut out = BufWriter::new(io::stdout());

@@ -7,6 +7,7 @@
 mod import;
 mod progress;
 mod upstream;
+mod watch;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -16,7 +17,7 @@ use collect::{Budget, Collector, SourceOptions, SourceState, Stopper};
 use futures::future::join_all;
 use secrecy::{ExposeSecret, SecretString};
 use store_duckdb::DuckStore;
-use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+use tokio::{net::TcpListener, sync, task::JoinHandle};
 use web::{SimulatedBanner, Site};
 
 use crate::{
@@ -44,10 +45,11 @@ pub struct Running {
     pub store: DuckStore,
     here: Here,
     data: DataDir,
-    closing: watch::Sender<bool>,
+    closing: sync::watch::Sender<bool>,
     server: JoinHandle<std::io::Result<()>>,
     reads: Writing,
-    sources: Vec<(watch::Receiver<SourceState>, JoinHandle<collect::Result<()>>)>,
+    watched: Arc<watch::Sources>,
+    sources: Vec<(sync::watch::Receiver<SourceState>, JoinHandle<collect::Result<()>>)>,
     stoppers: Vec<Stopper>,
 }
 
@@ -68,9 +70,11 @@ impl Running {
         let here = Here::open(config, data, owner)?;
         let store = here.store.clone();
         let token: SecretString = uuid::Uuid::new_v4().simple().to_string().into();
-        let (closing, closed) = watch::channel(false);
+        let (closing, closed) = sync::watch::channel(false);
         let mut site = Site::new(Arc::new(store.clone()), token.clone());
         site.simulated = simulated;
+        let watched = Arc::new(watch::Sources::default());
+        site.watch = Some(watched.clone());
         site.closing = closed.clone();
         let intake = web::guard::check_token(import::routes(config, data, &store), &token);
         let (served, reads) = served::serve(config, data, Arc::new(store.clone()), address);
@@ -98,6 +102,7 @@ impl Running {
             closing,
             server,
             reads,
+            watched,
             sources: Vec::new(),
             stoppers: Vec::new(),
         })
@@ -107,6 +112,7 @@ impl Running {
     pub fn collect(&mut self, source: Prepared) {
         let collector = Collector::new(source.options, source.upstream, source.budget, Arc::new(self.store.clone()));
         let state = collector.state();
+        self.watched.add(state.clone());
         let (stopper, stop) = collect::stop();
         let work = tokio::spawn(async move { collector.run(stop).await });
         self.sources.push((state, work));
@@ -164,6 +170,8 @@ pub async fn prepare(config: &Config, data: &DataDir, source: &SourceConfig) -> 
     );
     options.organization_ids = source.organization_ids.clone();
     options.interval = source.interval();
+    // A refused key costs nothing of the budget, and a new one should be taken soon.
+    options.refused_wait = source.interval().min(options.refused_wait);
     options.overlap = jiff::SignedDuration::from_secs(i64::try_from(source.overlap_seconds).unwrap_or(i64::MAX));
     options.backfill_from = Some(source.backfill_start()?);
     let budget = Budget::new(source.requests_per_minute.into(), f64::from(source.leave_percent) / 100.0);

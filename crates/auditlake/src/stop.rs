@@ -5,6 +5,8 @@ use std::{io::ErrorKind, process::ExitCode};
 use auditlake_store::StoreError;
 use collect::CollectError;
 
+use crate::log;
+
 /// A failure in words, with what to do.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
@@ -18,8 +20,8 @@ pub struct Failure {
 /// Exit code of wrong words on the command line, as of the parser of the command line itself.
 const USAGE: u8 = 2;
 
-/// Writes an error and its hint to stderr.
-pub fn report(error: &anyhow::Error) -> ExitCode {
+/// An error with its causes, each told once.
+pub fn told(error: &anyhow::Error) -> String {
     let mut message = String::new();
     for cause in error.chain() {
         let text = cause.to_string();
@@ -31,10 +33,17 @@ pub fn report(error: &anyhow::Error) -> ExitCode {
             message.push_str(&text);
         }
     }
-    eprintln!("error: {message}");
-    if let Some(hint) = error.chain().find_map(hint) {
-        eprintln!("hint: {hint}");
-    }
+    message
+}
+
+/// What to do about an error, if anybody knows.
+pub fn hint_of(error: &anyhow::Error) -> Option<&str> {
+    error.chain().find_map(hint)
+}
+
+/// Writes an error and its hint to stderr.
+pub fn report(error: &anyhow::Error) -> ExitCode {
+    log::fail(&told(error), hint_of(error));
     let is_usage = error.chain().any(|cause| cause.downcast_ref::<Failure>().is_some_and(|failure| failure.is_usage));
     if is_usage { ExitCode::from(USAGE) } else { ExitCode::FAILURE }
 }

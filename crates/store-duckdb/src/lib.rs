@@ -11,6 +11,7 @@ mod error;
 mod feed;
 mod filter;
 mod guard;
+mod inspect;
 mod reader;
 mod recall;
 pub mod schema;
@@ -25,6 +26,8 @@ use std::{
 
 use auditlake_store::{Result, StoreError};
 use tokio::sync::watch;
+
+pub use inspect::schema_version;
 
 use crate::{database::Database, writer::WriterState};
 

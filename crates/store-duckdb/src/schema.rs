@@ -43,7 +43,7 @@ pub(crate) fn migrate(connection: &Connection) -> Result<()> {
     connection.execute_batch(&format!("BEGIN; {} COMMIT;", views())).map_err(failed)
 }
 
-fn version(connection: &Connection) -> duckdb::Result<u32> {
+pub(crate) fn version(connection: &Connection) -> duckdb::Result<u32> {
     let count = "SELECT count(*) FROM information_schema.tables WHERE table_name = 'schema_version'";
     let exists: i64 = connection.query_row(count, [], |row| row.get(0))?;
     match exists {

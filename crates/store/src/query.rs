@@ -115,7 +115,7 @@ pub struct Bucket {
 }
 
 /// What a store holds.
-#[derive(Debug, Clone, Default, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Status {
     /// The number of activities.
     pub activities: u64,
@@ -132,7 +132,7 @@ pub struct Status {
 }
 
 /// What a store holds of one source.
-#[derive(Debug, Clone, Default, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct SourceStatus {
     /// The number of activities.
     pub activities: u64,

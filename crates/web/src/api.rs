@@ -12,15 +12,11 @@ use axum::{
     Json, Router,
     extract::State,
     http::StatusCode,
-    response::{
-        IntoResponse, Response,
-        sse::{Event, Sse},
-    },
+    response::sse::{Event, Sse},
     routing::{get, post},
 };
 use futures::Stream;
 use jiff::Timestamp;
-use tokio::time::timeout;
 
 use crate::{ApiError, Site, live};
 
@@ -36,28 +32,12 @@ pub fn routes() -> Router<Arc<Site>> {
         .route("/api/{*path}", axum::routing::any(unknown))
 }
 
-/// What needs none, as it tells nothing.
-pub fn open_routes() -> Router<Arc<Site>> {
-    Router::new().route("/healthz", get(health))
-}
-
 async fn status(State(site): State<Arc<Site>>) -> Result<Json<Status>, ApiError> {
     Ok(Json(site.engine.status().await?))
 }
 
 async fn commits(State(site): State<Arc<Site>>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     live::commits(&site, Duration::ZERO)
-}
-
-/// Whether the store answers in time.
-async fn health(State(site): State<Arc<Site>>) -> Response {
-    let answer = timeout(Duration::from_secs(5), site.engine.status()).await;
-    let (code, text) = match answer {
-        Ok(Ok(_)) => (StatusCode::OK, "ok"),
-        Ok(Err(_)) => (StatusCode::SERVICE_UNAVAILABLE, "the store fails"),
-        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "the store does not answer"),
-    };
-    (code, Json(serde_json::json!({ "status": text }))).into_response()
 }
 
 async fn unknown() -> ApiError {

@@ -12,6 +12,7 @@ mod assets;
 mod error;
 pub mod guard;
 mod live;
+mod ops;
 mod pages;
 mod site;
 mod text;
@@ -23,16 +24,17 @@ use tower_http::compression::CompressionLayer;
 
 pub use answer::json_lines;
 pub use error::ApiError;
+pub use ops::{Obstacle, Watch};
 pub use site::{SimulatedBanner, Site};
 
-/// Everything that this room serves: `/`, `/activity/…`, `/assets/…`, `/live`, `/healthz` and `/api/v1/…`.
+/// Everything that this room serves: `/`, `/activity/…`, `/assets/…`, `/live`, `/healthz`, `/readyz`, `/metrics` and `/api/v1/…`.
 ///
 /// Requests under other names than the site's are refused, whatever their path.
 pub fn router(site: Site) -> Router {
     let site = Arc::new(site);
     let pages = pages::routes().merge(assets::routes()).layer(CompressionLayer::new());
     let api = guard::check_token(api::routes(), &site.token);
-    let router = Router::new().merge(pages).merge(api).merge(live::routes()).merge(api::open_routes());
+    let router = Router::new().merge(pages).merge(api).merge(live::routes()).merge(ops::routes());
     let router = router.fallback(pages::not_found).with_state(site.clone());
     guard::protect(router, &site.hosts)
 }

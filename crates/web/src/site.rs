@@ -6,7 +6,7 @@ use auditlake_store::Engine;
 use secrecy::SecretString;
 use tokio::sync::watch;
 
-use crate::text;
+use crate::{Watch, text};
 
 /// A deployment as its pages and API see it.
 #[derive(Clone)]
@@ -19,6 +19,8 @@ pub struct Site {
     pub hosts: Vec<String>,
     /// What to say above every page if the people are simulated.
     pub simulated: Option<SimulatedBanner>,
+    /// What else there is to watch over.
+    pub watch: Option<Arc<dyn Watch>>,
     /// The program's version.
     pub version: String,
     /// Turns `true` when the program is about to end: streams that would never end by themselves do so then.
@@ -51,6 +53,6 @@ impl Site {
     pub fn new(engine: Arc<dyn Engine>, token: SecretString) -> Site {
         let (_, closing) = watch::channel(false);
         let version = env!("CARGO_PKG_VERSION").to_owned();
-        Site { engine, token, hosts: Vec::new(), simulated: None, version, closing }
+        Site { engine, token, hosts: Vec::new(), simulated: None, watch: None, version, closing }
     }
 }

@@ -91,6 +91,7 @@ async fn errors_are_json() {
     let answer = site.api("/api/v1/status", "").await;
     assert_eq!((answer.status.as_u16(), &answer.json()["error"]["type"]), (500, &json!("engine")));
     assert_eq!(site.get("/healthz").await.status, 503);
+    assert_eq!(site.get("/readyz").await.status, 503);
 }
 
 #[tokio::test]

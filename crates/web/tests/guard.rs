@@ -31,7 +31,17 @@ async fn answers_under_known_names_only() {
 #[tokio::test]
 async fn every_answer_is_guarded() {
     let site = TestSite::new();
-    for path in ["/", "/overview/live", "/nowhere", "/healthz", "/api/v1/status", "/assets/none.js", "/activity/x"] {
+    for path in [
+        "/",
+        "/overview/live",
+        "/nowhere",
+        "/healthz",
+        "/readyz",
+        "/metrics",
+        "/api/v1/status",
+        "/assets/none.js",
+        "/activity/x",
+    ] {
         let answer = site.get(path).await;
         let policy = answer.header("content-security-policy");
         assert!(policy.starts_with("default-src 'none'; script-src 'self'; style-src 'self';"), "{path}");

@@ -6,7 +6,7 @@ use activity::{catalog, classify};
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use crate::{cli::Catalog, output};
+use crate::{cli::Catalog, log, output};
 
 pub fn run(words: &Catalog) -> Result<ExitCode> {
     let Some(name) = &words.name else {
@@ -17,7 +17,7 @@ pub fn run(words: &Catalog) -> Result<ExitCode> {
     let found = match catalog::get(name) {
         Some(info) => serde_json::to_value(info)?,
         None => {
-            eprintln!("{name} is not in the catalogue; what follows is guessed from its name");
+            log::say(format!("{name} is not in the catalogue; what follows is guessed from its name"));
             guess(name)
         }
     };

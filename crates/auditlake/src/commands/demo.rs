@@ -15,7 +15,7 @@ use crate::{
     cli::Demo,
     config::{Config, PORT},
     datadir::DataDir,
-    hinted,
+    hinted, log,
     service::{Prepared, Running},
     simulated::SimulatedFeed,
 };
@@ -71,13 +71,13 @@ pub async fn run(config: &Config, words: &Demo) -> Result<ExitCode> {
 
 fn tell(organisation: &crate::cli::Organisation, data: &DataDir, feed: &str, page: &str) {
     let crate::cli::Organisation { people, days, .. } = organisation;
-    eprintln!(
+    log::say(format!(
         "The people of this demo are simulated: an organisation of {people} with {days} days of past, served as a feed on {feed}.\n\
          \n  The page:  {page}\n  Ask it:    auditlake --data {dir} query \"select eventName, count(*) from anthropic_logs group by 1 order by 2 desc\"\n\
          \x20            auditlake --data {dir} search type:sso_login_failed\n\
          \x20            auditlake --data {dir} tail\n  End it:    Ctrl-C\n",
         dir = data.path().display(),
-    );
+    ));
 }
 
 /// The organisation of this directory; a new one in an empty directory.

@@ -17,7 +17,7 @@ use crate::{
     cli::{Import, ListFormat, QueryFormat},
     config::Config,
     lake::{Here, Lake},
-    misused, output,
+    log, misused, output,
     remote::Remote,
     service::Summary,
 };
@@ -115,17 +115,18 @@ async fn body(path: &PathBuf) -> std::io::Result<reqwest::Body> {
 /// Counts on stdout; what went wrong on stderr.
 fn tell(summary: &Summary, format: Option<ListFormat>) -> Result<()> {
     for line in &summary.rejects {
-        eprintln!("rejected {line}");
+        log::say(format!("rejected {line}"));
     }
     if summary.rejected > 0 {
         let more = summary.rejected - summary.rejects.len() as u64;
         if more > 0 {
-            eprintln!("… and {more} more");
+            log::say(format!("… and {more} more"));
         }
-        eprintln!("hint: the rejected records are kept, each with its reason, in {}", summary.reject_file);
+        let kept = format!("the rejected records are kept, each with its reason, in {}", summary.reject_file);
+        log::hint(&format!("{} records were rejected", summary.rejected), &kept);
     }
     for (message, hint) in &summary.failures {
-        eprintln!("error: {message}\nhint: {hint}");
+        log::fail(message, Some(hint));
     }
     match output::choose(format.map(Into::into), None) {
         QueryFormat::Table => {

@@ -11,7 +11,7 @@ use crate::{
     config::Config,
     hinted,
     keys::{Key, KeyStore, NewKey, shown},
-    output,
+    log, output,
 };
 
 pub fn run(config: &Config, words: &Keys) -> Result<ExitCode> {
@@ -25,7 +25,7 @@ pub fn run(config: &Config, words: &Keys) -> Result<ExitCode> {
         }
         Keys::Revoke { id } => {
             let key = store.revoke(id)?;
-            eprintln!("{} is revoked: from the next request on it is answered 401", key.id);
+            log::say(format!("{} is revoked: from the next request on it is answered 401", key.id));
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -59,7 +59,7 @@ fn create(store: &KeyStore, words: &CreateKey) -> Result<()> {
         requests_per_minute: words.requests_per_minute,
     })?;
     if !words.scope.iter().any(|scope| scope == SCOPE) {
-        eprintln!("this key opens nothing yet: the feed asks for {SCOPE}");
+        log::say(format!("this key opens nothing yet: the feed asks for {SCOPE}"));
     }
     match words.format {
         None => println!("{}", shown(&text)),
@@ -69,6 +69,6 @@ fn create(store: &KeyStore, words: &CreateKey) -> Result<()> {
             output::write_list(&[told], &["id", "name", "scopes", "requests_per_minute", "key"], Some(format))?;
         }
     }
-    eprintln!("key {}: shown now and never again, as only its hash is kept", key.id);
+    log::say(format!("key {}: shown now and never again, as only its hash is kept", key.id));
     Ok(())
 }

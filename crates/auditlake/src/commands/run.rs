@@ -7,7 +7,7 @@ use anyhow::Result;
 use crate::{
     cli::Run,
     config::Config,
-    hinted,
+    hinted, log,
     service::{self, Running},
 };
 
@@ -34,9 +34,9 @@ pub async fn run(config: &Config, words: &Run) -> Result<ExitCode> {
         running.collect(source);
     }
     println!("http://{}", running.address);
-    eprintln!("auditlake: the page is at http://{}, the data in {}", running.address, data.path().display());
+    log::say(format!("auditlake: the page is at http://{}, the data in {}", running.address, data.path().display()));
     if sources.is_empty() {
-        eprintln!("no source is configured: serving what is there");
+        log::say("no source is configured: serving what is there");
     }
     running.until_asked().await?;
     Ok(ExitCode::SUCCESS)

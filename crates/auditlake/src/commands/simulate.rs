@@ -13,7 +13,7 @@ use anyhow::{Context, Result};
 use jiff::Timestamp;
 use simulate::{Config, Pace, Simulation};
 
-use crate::{cli::Simulate, misused, simulated::SimulatedFeed, stop};
+use crate::{cli::Simulate, log, misused, simulated::SimulatedFeed, stop};
 
 /// How often what has happened since is added to the truth file.
 const TRUTH_INTERVAL: Duration = Duration::from_millis(500);
@@ -50,14 +50,14 @@ pub async fn run(words: &Simulate) -> Result<ExitCode> {
         None => None,
     };
     println!("url {}\nkey {}", feed.url, simulation.key());
-    eprintln!(
+    log::say(format!(
         "{} simulated people, {} days of past; try\n  curl -s -H 'x-api-key: {}' '{}{}?limit=2'",
         organisation.people,
         organisation.days,
         simulation.key(),
         feed.url,
         feed::PATH,
-    );
+    ));
     let serving = feed.serve(stop::asked());
     match truth {
         None => serving.await?,

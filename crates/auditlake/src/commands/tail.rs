@@ -13,7 +13,7 @@ use crate::{
     config::Config,
     datadir::DataDir,
     lake::Lake,
-    output,
+    log, output,
     remote::Remote,
 };
 
@@ -27,7 +27,7 @@ pub async fn run(config: &Config, words: &Tail) -> Result<ExitCode> {
         if let Some(remote) = service(&data).await {
             follow(&remote, &select, format).await?;
         } else if !has_told {
-            eprintln!("no service is running on {}: waiting for one", data.path().display());
+            log::say(format!("no service is running on {}: waiting for one", data.path().display()));
             has_told = true;
         }
         tokio::time::sleep(Duration::from_secs(1)).await;

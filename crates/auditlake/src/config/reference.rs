@@ -123,6 +123,22 @@ pub const SETTINGS: &[Setting] = &[
     ),
     setting(
         "source",
+        "proxy",
+        Kind::Text,
+        "`HTTPS_PROXY` and `NO_PROXY` of the environment",
+        "http://proxy.example:3128",
+        "the proxy that requests go through: `http://`, `https://` or `socks5://`, with user and password if it wants them",
+    ),
+    setting(
+        "source",
+        "ca_file",
+        Kind::Text,
+        "only the platform's certificates",
+        "/etc/ssl/company.pem",
+        "certificates (PEM) to trust besides the platform's, as of a proxy that opens TLS",
+    ),
+    setting(
+        "source",
         "organization_ids",
         Kind::List,
         "all that the key may read",

@@ -4,7 +4,10 @@ use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result, anyhow};
 use auditlake_store::{SourceInfo, filter::parse_time};
-use feed::KeyKind;
+use feed::{
+    KeyKind,
+    client::{BuildError, Client, Proxy},
+};
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
@@ -12,6 +15,9 @@ use toml::{Table, Value};
 
 use super::SETTINGS;
 use crate::hinted;
+
+/// How to get a key that works.
+pub const NEW_KEY: &str = "make a Compliance Access Key (sk-ant-api01-…) with the scope read:compliance_activities, in the organization's settings under Data and privacy";
 
 /// A feed to collect.
 #[derive(Debug, Clone, Deserialize)]
@@ -23,6 +29,9 @@ pub struct SourceConfig {
     pub key: Option<SecretString>,
     pub key_file: Option<PathBuf>,
     pub key_command: Option<String>,
+    #[serde(deserialize_with = "secret")]
+    pub proxy: Option<SecretString>,
+    pub ca_file: Option<PathBuf>,
     pub organization_ids: Vec<String>,
     pub backfill_from: String,
     pub interval_seconds: f64,
@@ -44,6 +53,8 @@ impl Default for SourceConfig {
             key: None,
             key_file: None,
             key_command: None,
+            proxy: None,
+            ca_file: None,
             organization_ids: Vec::new(),
             backfill_from: "90d".to_owned(),
             interval_seconds: 60.0,
@@ -116,11 +127,54 @@ impl SourceConfig {
         Duration::try_from_secs_f64(self.interval_seconds).unwrap_or(Duration::from_secs(60))
     }
 
+    /// Where the key is configured, in words; `None` if nowhere.
+    pub fn key_origin(&self) -> Option<String> {
+        match (&self.key, &self.key_file, &self.key_command) {
+            (Some(_), ..) => Some("the configuration or the environment".to_owned()),
+            (None, Some(path), _) => Some(format!("key_file {}", path.display())),
+            (None, None, Some(_)) => Some("key_command".to_owned()),
+            (None, None, None) => None,
+        }
+    }
+
+    /// A client for this source, with this key.
+    pub fn client(&self, key: SecretString) -> Result<Client, BuildError> {
+        let mut builder = Client::builder().key(key);
+        if let Some(url) = &self.base_url {
+            builder = builder.base_url(url.clone());
+        }
+        if let Some(url) = &self.proxy {
+            builder = builder.proxy(Proxy::Url(url.clone()));
+        }
+        if let Some(path) = &self.ca_file {
+            builder = builder.ca_file(path);
+        }
+        builder.build()
+    }
+
     /// The key, from wherever it is configured.
     ///
     /// # Errors
-    /// Says where it was looked for; never what it is.
+    /// Says where it was looked for, or that it is a kind that never works here; never what it is.
     pub async fn read_key(&self) -> Result<SecretString> {
+        let key = self.find_key().await?;
+        match KeyKind::of(key.expose_secret()) {
+            KeyKind::ClaudeApi => Err(hinted(
+                format!(
+                    "source {}: this is a Claude API key (sk-ant-api03-…), which cannot read the Activity Feed",
+                    self.name
+                ),
+                NEW_KEY,
+            )),
+            _ => Ok(key),
+        }
+    }
+
+    /// The key as it stands there, whatever its kind.
+    ///
+    /// # Errors
+    /// As [`SourceConfig::read_key`].
+    pub async fn find_key(&self) -> Result<SecretString> {
         let key = if let Some(key) = &self.key {
             key.expose_secret().trim().to_owned()
         } else if let Some(path) = &self.key_file {
@@ -136,16 +190,11 @@ impl SourceConfig {
                 "set key_file, key_command or key, or ANTHROPIC_COMPLIANCE_ACCESS_KEY in the environment",
             ));
         };
-        match KeyKind::of(&key) {
-            KeyKind::ClaudeApi => Err(hinted(
-                format!(
-                    "source {}: this is a Claude API key (sk-ant-api03-…), which cannot read the Activity Feed",
-                    self.name
-                ),
-                "make a Compliance Access Key (sk-ant-api01-…) with the scope read:compliance_activities, in the organization's settings under Data and privacy",
-            )),
-            _ if key.is_empty() => Err(anyhow!("source {}: the key is empty", self.name)),
-            _ => Ok(key.into()),
+        match key.is_empty() {
+            true => {
+                Err(hinted(format!("source {}: the key is empty", self.name), "put the key there, and nothing else"))
+            }
+            false => Ok(key.into()),
         }
     }
 

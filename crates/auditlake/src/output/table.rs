@@ -55,11 +55,13 @@ pub fn render(head: Vec<String>, rows: Vec<Vec<String>>) -> String {
     text.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
 }
 
+/// Whether a terminal would obey it, or be turned round by it.
+pub fn is_unsafe(sign: char) -> bool {
+    sign.is_control() || matches!(sign, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 /// The text on one line, without what a terminal would obey or turn round.
 fn plain(text: &str) -> String {
-    let is_unsafe = |sign: char| {
-        sign.is_control() || matches!(sign, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
     let mut plain: String =
         text.chars().take(MAX_CHARS).map(|sign| if is_unsafe(sign) { '\u{fffd}' } else { sign }).collect();
     if text.chars().nth(MAX_CHARS).is_some() {

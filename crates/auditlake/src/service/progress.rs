@@ -9,28 +9,22 @@ use collect::{Phase, SourceState};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use tokio::sync::watch;
 
+use crate::log;
+
 /// Shows all sources until the past of each is read.
 pub async fn show(states: Vec<watch::Receiver<SourceState>>) {
-    let bars = MultiProgress::new();
-    futures::future::join_all(states.into_iter().map(|state| follow(state, bars.clone()))).await;
+    futures::future::join_all(states.into_iter().map(|state| follow(state, log::bars()))).await;
 }
 
-async fn follow(mut state: watch::Receiver<SourceState>, bars: MultiProgress) {
+async fn follow(mut state: watch::Receiver<SourceState>, bars: &MultiProgress) {
     let started = Instant::now();
     let is_terminal = std::io::stderr().is_terminal();
     let bar = bars.add(if is_terminal { ProgressBar::new(1_000) } else { ProgressBar::hidden() });
     bar.set_style(style());
     bar.enable_steady_tick(Duration::from_millis(200));
     bar.set_prefix(state.borrow().source.clone());
-    let mut told = None;
     loop {
         let now = state.borrow_and_update().clone();
-        if let Some(trouble) = &now.trouble
-            && told.as_ref() != Some(&trouble.kind)
-        {
-            bar.suspend(|| eprintln!("{}: {}\nhint: {}", now.source, trouble.message, trouble.hint));
-            told = Some(trouble.kind.clone());
-        }
         if let Some(backfill) = now.backfill {
             bar.set_position((backfill.share() * 1_000.0) as u64);
             let rate = now.new as f64 / started.elapsed().as_secs_f64().max(0.001);
@@ -40,11 +34,11 @@ async fn follow(mut state: watch::Receiver<SourceState>, bars: MultiProgress) {
             bar.finish_and_clear();
             let seconds = started.elapsed().as_secs_f64();
             match now.new {
-                0 => eprintln!("{}: the past is here; following the feed", now.source),
-                new => eprintln!(
+                0 => log::say(format!("{}: the past is here; following the feed", now.source)),
+                new => log::say(format!(
                     "{}: the past is here: {new} activities in {seconds:.1} s; following the feed",
                     now.source
-                ),
+                )),
             }
             return;
         }

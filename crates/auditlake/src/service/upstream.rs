@@ -30,11 +30,7 @@ impl Rotating {
     /// Reads the key.
     pub async fn new(source: SourceConfig) -> Result<Rotating> {
         let key = source.read_key().await?;
-        let mut builder = Client::builder().key(key);
-        if let Some(url) = &source.base_url {
-            builder = builder.base_url(url.clone());
-        }
-        let client = builder.build().with_context(|| format!("source {}", source.name))?;
+        let client = source.client(key).with_context(|| format!("source {}", source.name))?;
         let changed = changed(&source);
         Ok(Rotating { source, held: Mutex::new(Held { client, changed }) })
     }

@@ -7,6 +7,7 @@
 
 mod backfill;
 mod catalog;
+mod check;
 mod demo;
 mod disk;
 mod feed;

@@ -1,0 +1,57 @@
+//! The store: whether it opens, and whether this program reads it.
+
+use store_duckdb::schema;
+
+use super::{Finding, Scene, chain, size};
+use crate::lake::Lake;
+
+const CHECK: &str = "store";
+
+pub async fn check(scene: &Scene<'_>) -> Vec<Finding> {
+    let data = scene.data;
+    if !data.has_store() {
+        return vec![Finding::ok(CHECK, "empty yet")];
+    }
+    if let Some(service) = data.service() {
+        return vec![match Lake::status_of(&service).await {
+            Ok(status) => Finding::ok(
+                CHECK,
+                format!("answers, through the service: {} activities in {}", status.activities, size(status.bytes)),
+            ),
+            Err(error) => Finding::fail(
+                CHECK,
+                format!("the service (process {}) does not answer for it: {error:#}", service.pid),
+                "look at the service's log, and start it again",
+            ),
+        }];
+    }
+    if matches!(data.holder(), Ok(Some(_))) {
+        return vec![Finding::warn(
+            CHECK,
+            "another command has it open: not looked at",
+            "check again when it has ended",
+        )];
+    }
+    let path = data.path().join("lake.duckdb");
+    let bytes = std::fs::metadata(&path).map_or(0, |data| data.len());
+    let looked = tokio::task::spawn_blocking(move || store_duckdb::schema_version(&path)).await;
+    vec![match looked {
+        Ok(Ok(version)) if version > schema::VERSION => Finding::fail(
+            CHECK,
+            format!("schema version {version}; this program knows up to {}", schema::VERSION),
+            "run the newer program, or restore the copy that was made before it",
+        ),
+        Ok(Ok(version)) if version < schema::VERSION => Finding::ok(
+            CHECK,
+            format!("opens ({}); schema version {version} becomes {} at the start", size(bytes), schema::VERSION),
+        ),
+        Ok(Ok(version)) => Finding::ok(CHECK, format!("opens ({}); schema version {version}", size(bytes))),
+        Ok(Err(error)) => Finding::fail(
+            CHECK,
+            format!("lake.duckdb does not open: {}", chain(&error)),
+            auditlake_store::StoreError::hint(&error)
+                .unwrap_or("restore the last copy; what came later is collected again"),
+        ),
+        Err(error) => Finding::fail(CHECK, error.to_string(), "report this"),
+    }]
+}
