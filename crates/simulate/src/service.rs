@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use feed::server::{Access, AccessLog, FaultRequest, KeyError, KeyIdentity, Keys, Plan, same_secret};
 use jiff::{SignedDuration, Timestamp};
 
-use crate::{Simulation, clock::Pace, hash::happens, simulation::skew};
+use crate::{Simulation, hash::happens, simulation::skew};
 
 #[async_trait::async_trait]
 impl Keys for Simulation {
@@ -19,13 +19,14 @@ impl feed::server::Faults for Simulation {
         self.faults.plan(1 + self.requests.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// The simulated clock where it runs as the real one does. Where it does not, the real one: rate limits are real.
+    /// The simulated clock, so that a feed that runs ahead says so in its `Date`. Where it stands still, the real one: a
+    /// budget is whole again some time, which it must be able to name.
     fn now(&self) -> Timestamp {
-        let real = self.clock.pace() == Pace::Real;
+        let runs = !self.clock.is_frozen();
         let luck = self.faults.luck(5, self.requests.load(Ordering::Relaxed));
         // A skew of all the time is in the simulated clock already.
-        let off = skew(&self.faults, |rate| happens(luck, rate) && !(real && rate >= 1.0));
-        let clock = if real { self.clock.now() } else { Timestamp::now() };
+        let off = skew(&self.faults, |rate| happens(luck, rate) && !(runs && rate >= 1.0));
+        let clock = if runs { self.clock.now() } else { Timestamp::now() };
         clock.checked_add(SignedDuration::from_micros(off)).unwrap_or(clock)
     }
 }
