@@ -21,6 +21,8 @@ mod target;
 mod teams;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 mod text;
 mod webhook;
 mod worker;
@@ -48,4 +50,9 @@ pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 /// The machine's clock.
 pub fn clock() -> Clock {
     Arc::new(Timestamp::now)
+}
+
+/// Waits until somebody asks for the end, or nobody is left who could.
+async fn asked(stop: &mut tokio::sync::watch::Receiver<bool>) {
+    _ = stop.wait_for(|stop| *stop).await;
 }

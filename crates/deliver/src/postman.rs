@@ -54,7 +54,7 @@ impl Postman {
                 continue;
             }
             tokio::select! {
-                _ = stop.wait_for(|stop| *stop) => return,
+                () = crate::asked(&mut stop) => return,
                 changed = news.changed() => if changed.is_err() { return },
                 () = tokio::time::sleep(std::time::Duration::from_secs(1)), if failing => {}
             }

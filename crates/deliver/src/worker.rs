@@ -120,7 +120,7 @@ impl Worker {
             self.settle_again().await;
             let wake = self.launch(&mut flying).await;
             tokio::select! {
-                _ = stop.wait_for(|stop| *stop) => break,
+                () = crate::asked(&mut stop) => break,
                 Some((delivery, attempt)) = flying.next(), if !flying.is_empty() => self.ended(delivery, attempt).await,
                 changed = queued.changed() => if changed.is_err() { break },
                 () = sleep_until(wake) => {}
