@@ -34,7 +34,7 @@ def measure(lake, asked):
     try:
         url = service.stdout.readline().strip()
         print(os.cpu_count(), "cores, load average", " ".join(f"{load:.1f}" for load in os.getloadavg()))
-        subprocess.run([TARGET / "debug/examples/feed_bench", "--url", url, "--requests", str(asked.requests),
+        subprocess.run([TARGET / "debug/examples/feed_bench", "ask", "--url", url, "--requests", str(asked.requests),
                         "--seconds", str(asked.seconds)], env={**os.environ, "FEED_KEY": key}, check=True)
         status = pathlib.Path(f"/proc/{service.pid}/status")
         if status.exists():
