@@ -12,6 +12,7 @@ mod feed;
 mod filter;
 mod guard;
 mod inspect;
+mod outbox;
 mod reader;
 mod recall;
 pub mod schema;
@@ -73,6 +74,7 @@ struct Inner {
     extents: feed::Extents,
     kept: feed::Kept,
     lists: feed::Lists,
+    queued: watch::Sender<u64>,
 }
 
 impl DuckStore {
@@ -98,6 +100,7 @@ impl DuckStore {
                 extents: feed::Extents::default(),
                 kept: feed::Kept::default(),
                 lists: feed::Lists::default(),
+                queued: watch::Sender::default(),
             }),
         })
     }

@@ -18,11 +18,15 @@ mod enrichment;
 pub(crate) use enrichment::{IDENTITY, agent, enrichment_texts, person, place, place_text};
 
 /// The version that this program writes.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// How version N + 1 is made of version N. What stands here was shipped once and never changes again.
-const MIGRATIONS: [&str; VERSION as usize] =
-    [include_str!("schema/v1.sql"), include_str!("schema/v2.sql"), include_str!("schema/v3.sql")];
+const MIGRATIONS: [&str; VERSION as usize] = [
+    include_str!("schema/v1.sql"),
+    include_str!("schema/v2.sql"),
+    include_str!("schema/v3.sql"),
+    include_str!("schema/v4.sql"),
+];
 
 /// Brings the file to [`VERSION`], each step in a transaction of its own, and makes the views anew.
 ///

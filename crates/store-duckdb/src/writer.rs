@@ -14,7 +14,8 @@ use arrow::{
 };
 use async_trait::async_trait;
 use auditlake_store::{
-    Batch, Commit, Committed, Counts, Lateness, LedgerEntry, Result, Writer, id_hash, schema::COLUMNS,
+    Batch, Commit, Committed, Counts, Lateness, LedgerEntry, Result, Writer, id_hash, outbox::NewDelivery,
+    schema::COLUMNS,
 };
 use duckdb::Connection;
 use jiff::Timestamp;
@@ -109,6 +110,46 @@ impl WriterState {
         Ok(Committed { seq, batches, lateness })
     }
 
+    /// Queues deliveries and remembers how far their maker has come, in one transaction.
+    pub(crate) fn enqueue(&mut self, handled: u64, mut new: Vec<NewDelivery>) -> duckdb::Result<u64> {
+        let Connections { reader, bulk } = self.connections()?;
+        let ids: Vec<String> = new.iter().map(|new| quoted(&new.id)).collect();
+        let mut known: HashSet<String> = match ids.is_empty() {
+            true => HashSet::new(),
+            false => column(reader, &format!("SELECT id FROM delivery WHERE id IN ({})", ids.join(", ")))?
+                .into_iter()
+                .collect(),
+        };
+        new.retain(|new| known.insert(new.id.clone()));
+        let number: u64 =
+            reader.query_row("SELECT coalesce(max(number), 0) + 1 FROM delivery", [], |row| row.get(0))?;
+        let progress = bulk.table("delivery_progress");
+        let insert = crate::outbox::insert(bulk, number, &new);
+        transaction(bulk, &format!("{insert} DELETE FROM {progress}; INSERT INTO {progress} VALUES ({handled})"))?;
+        Ok(new.len() as u64)
+    }
+
+    /// Runs one statement that writes.
+    pub(crate) fn execute(&mut self, statement: impl FnOnce(&Bulk) -> String) -> duckdb::Result<()> {
+        let Connections { bulk, .. } = self.connections()?;
+        bulk.execute(&statement(bulk))
+    }
+
+    /// Counts the rows of a table for which this holds, and runs the statement that changes them. Nobody else writes, so both
+    /// mean the same rows.
+    pub(crate) fn count_and_execute(
+        &mut self,
+        table: &str,
+        condition: &str,
+        statement: impl FnOnce(&Bulk) -> String,
+    ) -> duckdb::Result<u64> {
+        let Connections { reader, bulk } = self.connections()?;
+        let count = format!("SELECT count(*) FROM {table} WHERE {condition}");
+        let count: i64 = reader.query_row(&count, [], |row| row.get(0))?;
+        bulk.execute(&statement(bulk))?;
+        Ok(count.unsigned_abs())
+    }
+
     fn checkpoints(&mut self, source: &str) -> duckdb::Result<BTreeMap<String, Value>> {
         let mut statement =
             self.connections()?.reader.prepare("SELECT name, value FROM checkpoint_state WHERE source_id = ?")?;
@@ -174,6 +215,14 @@ fn apply(connections: &Connections, seq: u64, commit: Commit) -> duckdb::Result<
 fn tag_entry(bulk: &Bulk, id: &str) -> String {
     let table = bulk.table("activity");
     format!("UPDATE {table} SET own_read = true WHERE id_hash = {} AND event_id = {}", id_hash(id), quoted(id))
+}
+
+fn transaction(bulk: &Bulk, statements: &str) -> duckdb::Result<()> {
+    bulk.execute("BEGIN TRANSACTION")?;
+    bulk.execute(statements).and_then(|()| bulk.execute("COMMIT")).inspect_err(|_| {
+        // After a failed COMMIT there is nothing left to roll back; the first error is the one that tells.
+        let _ = bulk.execute("ROLLBACK");
+    })
 }
 
 fn commit_entry(bulk: &Bulk, seq: u64, at: Timestamp, source: &str, counts: &[Counts]) -> String {

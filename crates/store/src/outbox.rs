@@ -203,7 +203,7 @@ pub struct Told {
 }
 
 /// Which deliveries to list.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct DeliveryQuery {
     /// Only to this destination.
     pub destination: Option<String>,
