@@ -2,19 +2,22 @@
 //! what then remains.
 //!
 //! Fetching and taking in run side by side; one task owns the plan and commits. A page counts as read in the transaction
-//! that stores its rows, so that a crash anywhere costs at most the pages that were under way.
+//! that stores its rows, so that a crash anywhere costs at most the pages that were under way. A page that can never be
+//! read is closed in on until only the moment is left out at which it stands.
 
 mod plan;
 
 use std::{sync::Arc, time::Duration};
 
+use auditlake_store::Span;
+use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 
 use self::plan::Plan;
 pub(crate) use self::plan::Saved;
 use crate::{
     Priority, Result, Stop,
-    desk::{Desk, Failure, Haul},
+    desk::{Desk, Failure, Haul, Work},
     source::{SourceOptions, read_checkpoint},
     walk::{Next, Walk},
 };
@@ -23,47 +26,99 @@ use crate::{
 const ROWS_PER_COMMIT: usize = 50_000;
 
 impl Saved {
-    /// The plan as last committed. What it is for names the checkpoint.
-    pub(crate) async fn load(desk: &Desk, purpose: Priority) -> Result<Option<Saved>> {
-        read_checkpoint(desk, purpose.as_str()).await
+    /// The plan as last committed under this name.
+    pub(crate) async fn load(desk: &Desk, name: &'static str) -> Result<Option<Saved>> {
+        read_checkpoint(desk, name).await
     }
 
     /// For a commit.
-    pub(crate) fn checkpoint(&self, purpose: Priority) -> (&'static str, serde_json::Value) {
-        (purpose.as_str(), serde_json::json!(self))
+    pub(crate) fn checkpoint(&self, name: &'static str) -> (&'static str, serde_json::Value) {
+        (name, serde_json::json!(self))
     }
 }
+
+/// What came of reading.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tally {
+    /// Requests sent.
+    pub requests: u64,
+    /// Activities read.
+    pub read: u64,
+    /// Stored.
+    pub new: u64,
+    /// In the store already.
+    pub known: u64,
+    /// Of the new ones, those whose window had been read before.
+    pub late: u64,
+    /// Differences from what was first seen.
+    pub drift: u64,
+    /// Stretches that cannot be read.
+    pub unreadable: u64,
+}
+
+/// A fetch: its window, the page, and a second look at what the page lacks.
+type Fetched = (u64, Walk, Result<(Haul, Option<Haul>), Failure>);
 
 /// Reads the past of one source.
 pub(crate) struct Backfill {
     desk: Arc<Desk>,
     options: Arc<SourceOptions>,
     purpose: Priority,
+    /// The name of its checkpoint.
+    name: &'static str,
     plan: Plan,
-    fetches: JoinSet<(u64, Walk, Result<Haul, Failure>)>,
+    fetches: JoinSet<Fetched>,
     /// Pages that are read and not committed.
     hauls: Vec<Haul>,
-    /// Rows that were new.
-    new: u64,
+    unreadable: Vec<Span>,
+    tally: Tally,
+    /// Pages of the source when a page of one row was first not to be had.
+    alone_since: Option<u64>,
 }
 
 impl Backfill {
     /// Reads what remains, as [`Priority::Backfill`] or [`Priority::Reconcile`].
-    pub(crate) fn new(desk: Arc<Desk>, options: Arc<SourceOptions>, purpose: Priority, saved: Saved) -> Self {
-        let plan = Plan::new(saved, options.limit());
-        Backfill { desk, options, purpose, plan, fetches: JoinSet::new(), hauls: Vec::new(), new: 0 }
+    pub(crate) fn new(
+        desk: Arc<Desk>,
+        options: Arc<SourceOptions>,
+        purpose: Priority,
+        name: &'static str,
+        saved: Saved,
+    ) -> Self {
+        Backfill {
+            plan: Plan::new(saved, options.limit()),
+            desk,
+            options,
+            purpose,
+            name,
+            fetches: JoinSet::new(),
+            hauls: Vec::new(),
+            unreadable: Vec::new(),
+            tally: Tally::default(),
+            alone_since: None,
+        }
     }
 
     /// Reads until nothing remains, or told to stop. Dropping the future stops at once; what is not committed is read again.
-    /// Gives the number of rows that were new.
-    pub(crate) async fn run(&mut self, stop: &Stop) -> Result<u64> {
+    pub(crate) async fn run(&mut self, stop: &Stop) -> Result<Tally> {
+        self.run_telling(stop, &mut |_, _| {}).await
+    }
+
+    /// As [`Backfill::run`], telling how far it is after each commit.
+    pub(crate) async fn run_telling(
+        &mut self,
+        stop: &Stop,
+        tell: &mut (dyn FnMut(&Saved, Tally) + Send),
+    ) -> Result<Tally> {
         self.show();
+        tell(&self.plan.save(), self.tally);
         loop {
             let mut wait = None;
             if !stop.is_given() {
                 self.fetch(stop);
             }
             let Some(done) = self.fetches.join_next().await else { break };
+            let before = self.plan.save().remaining;
             wait = wait.max(self.settle(done));
             // Whatever else is there goes into the same commit.
             while self.rows() < ROWS_PER_COMMIT
@@ -71,13 +126,19 @@ impl Backfill {
             {
                 wait = wait.max(self.settle(done));
             }
-            self.commit().await?;
-            if let Some(wait) = wait {
+            self.commit(&before).await?;
+            tell(&self.plan.save(), self.tally);
+            if let Some((wait, is_refused)) = wait {
                 self.desk.commit_errors().await?;
-                stop.sleep(wait).await;
+                self.desk.pause(wait, is_refused, stop).await;
             }
         }
-        Ok(self.new)
+        Ok(self.tally)
+    }
+
+    /// What came of it so far.
+    pub(crate) fn tally(&self) -> Tally {
+        self.tally
     }
 
     fn rows(&self) -> usize {
@@ -88,17 +149,27 @@ impl Backfill {
     fn fetch(&mut self, stop: &Stop) {
         while self.fetches.len() < self.options.parallel.max(1) {
             let Some((id, walk)) = self.plan.next() else { return };
-            let (desk, stop, purpose) = (self.desk.clone(), stop.clone(), self.purpose);
-            let query = walk.query(&self.options.organization_ids);
+            let (desk, options, stop, purpose) = (self.desk.clone(), self.options.clone(), stop.clone(), self.purpose);
             self.fetches.spawn(async move {
-                let result = desk.ask(&query, purpose, &stop).await;
-                (id, walk, result)
+                let query = walk.query(&options.organization_ids);
+                let mut haul = match desk.ask(&query, purpose, &stop).await {
+                    Ok(haul) => haul,
+                    Err(failure) => return (id, walk, Err(failure)),
+                };
+                let mut second = None;
+                if purpose == Priority::Reconcile
+                    && let Some(span) = shown(&walk, &haul)
+                {
+                    second = desk.reconcile(&mut haul, span, &options.organization_ids, &stop).await;
+                }
+                (id, walk, Ok((haul, second)))
             });
         }
     }
 
-    /// Takes note of what came of a fetch. Says how long to wait before the next one, if something is wrong.
-    fn settle(&mut self, done: Result<(u64, Walk, Result<Haul, Failure>), tokio::task::JoinError>) -> Option<Duration> {
+    /// Takes note of what came of a fetch. Says how long to wait before the next one, if something is wrong, and whether
+    /// the feed refuses.
+    fn settle(&mut self, done: Result<Fetched, tokio::task::JoinError>) -> Option<(Duration, bool)> {
         let (id, mut walk, result) = match done {
             Ok(done) => done,
             Err(error) => match error.try_into_panic() {
@@ -107,23 +178,30 @@ impl Backfill {
             },
         };
         match result {
-            Ok(haul) => {
+            Ok((haul, second)) => {
                 let next = walk.pass(&haul.page, haul.times);
                 walk.ask_for_more(self.options.limit());
                 self.plan.passed(id, walk, next, haul.rows());
-                self.hauls.push(haul);
+                for haul in std::iter::once(haul).chain(second) {
+                    self.tally.requests += u64::from(haul.attempts);
+                    self.tally.read += haul.page.data.len() as u64;
+                    self.tally.drift += haul.drift.len() as u64;
+                    self.hauls.push(haul);
+                }
                 (next == Next::Stuck).then(|| {
                     self.desk.board.trouble(crate::state::stuck());
-                    self.options.interval
+                    (self.options.interval, false)
                 })
             }
             Err(failure) => {
+                self.tally.requests += 1;
                 let wait = match failure {
                     Failure::Stopped => None,
                     Failure::Cursor if walk.drop_cursor() => None,
                     Failure::TooLarge if walk.ask_for_less() => None,
-                    Failure::Refused => Some(self.options.refused_wait),
-                    _ => Some(self.options.interval),
+                    Failure::TooLarge => return self.close_in(id, walk),
+                    Failure::Refused => Some((self.options.refused_wait, true)),
+                    _ => Some((self.options.interval, false)),
                 };
                 self.plan.failed(id, walk);
                 wait
@@ -131,26 +209,75 @@ impl Backfill {
         }
     }
 
-    async fn commit(&mut self) -> Result<()> {
-        if self.hauls.is_empty() {
+    /// Not even one row of what is next in a window can be had. As long as other pages can, the window is halved until it
+    /// cannot be any more; that moment is left out, and everything around it is read.
+    fn close_in(&mut self, id: u64, walk: Walk) -> Option<(Duration, bool)> {
+        let pages = self.desk.board.subscribe().borrow().pages;
+        let since = *self.alone_since.get_or_insert(pages);
+        match walk.halves() {
+            // Both halves are asked for before the feed is known to be well: that is how it is known.
+            Some((newer, older)) => {
+                self.plan.also(newer);
+                self.plan.failed(id, older);
+                None
+            }
+            None if pages > since => {
+                let (from, to) = walk.rest();
+                self.plan.give_up(id);
+                self.unreadable.extend(to.map(|to| Span { from, to }));
+                self.tally.unreadable += 1;
+                None
+            }
+            None => {
+                self.plan.failed(id, walk);
+                Some((self.options.interval, false))
+            }
+        }
+    }
+
+    async fn commit(&mut self, before: &[(jiff::Timestamp, jiff::Timestamp)]) -> Result<()> {
+        if self.hauls.is_empty() && self.unreadable.is_empty() {
             return Ok(());
         }
         let saved = self.plan.save();
-        let hauls = std::mem::take(&mut self.hauls);
-        let counts = self.desk.commit(hauls, vec![saved.checkpoint(self.purpose)]).await?;
-        self.new += counts.new;
-        if self.purpose == Priority::Reconcile {
-            self.desk.board.update(|state| state.late += counts.new);
+        let unreadable = std::mem::take(&mut self.unreadable);
+        let mut read = self.plan.read_since(before);
+        for span in &unreadable {
+            read = crate::covered::without(&read, *span);
         }
+        let work = Work {
+            hauls: std::mem::take(&mut self.hauls),
+            checkpoints: vec![saved.checkpoint(self.name)],
+            read,
+            unreadable,
+        };
+        let counts = self.desk.commit(work).await?;
+        self.tally.new += counts.new;
+        self.tally.known += counts.known;
+        self.tally.late += counts.late;
         self.show();
         Ok(())
     }
 
     fn show(&self) {
-        if self.purpose != Priority::Backfill {
-            return;
-        }
         let progress = self.plan.save().progress();
-        self.desk.board.update(|state| state.backfill = Some(progress));
+        self.desk.board.update(|state| match self.purpose {
+            _ if self.name == Priority::Backfill.as_str() => state.backfill = Some(progress),
+            Priority::Reconcile => state.reconcile = Some(progress),
+            _ => {}
+        });
     }
+}
+
+/// What of a window a page shows completely: from its oldest row, or from the window's start, to where the page before ended.
+fn shown(walk: &Walk, haul: &Haul) -> Option<Span> {
+    let (_, to) = walk.unseen();
+    let mut after = walk.clone();
+    let from = match after.pass(&haul.page, haul.times) {
+        Next::Stuck => return None,
+        Next::Done => walk.from,
+        // The oldest moment of the page may go on on the next one.
+        Next::More => after.rest().1?,
+    };
+    to.filter(|to| from < *to).map(|to| Span { from, to })
 }

@@ -13,6 +13,8 @@ use feed::client::Exchange;
 use jiff::Timestamp;
 use tokio::{sync::Notify, time::Instant};
 
+use crate::own::OwnRequests;
+
 /// What a request is for, the more urgent first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Priority {
@@ -40,6 +42,7 @@ impl Priority {
 pub struct Budget {
     state: Mutex<State>,
     changed: Notify,
+    own: OwnRequests,
 }
 
 #[derive(Debug)]
@@ -78,7 +81,7 @@ impl Budget {
             yielded: None,
         };
         state.tokens = state.burst();
-        Budget { state: Mutex::new(state), changed: Notify::new() }
+        Budget { state: Mutex::new(state), changed: Notify::new(), own: OwnRequests::default() }
     }
 
     /// Waits for the turn of one request.
@@ -122,6 +125,11 @@ impl Budget {
         let mut state = self.lock();
         state.held = Some(state.held.map_or(until, |held| held.max(until)));
         state.tokens = state.tokens.min(1.0);
+    }
+
+    /// The requests that were made within this budget.
+    pub(crate) fn own(&self) -> &OwnRequests {
+        &self.own
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

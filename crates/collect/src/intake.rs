@@ -3,7 +3,7 @@
 //! One bad record never costs another one. Used by every way in, for a page of a feed and for a piece of a file alike.
 
 use activity::{Activity, Record};
-use auditlake_store::{Batch, BatchBuilder};
+use auditlake_store::{Batch, BatchBuilder, content_hash};
 use jiff::Timestamp;
 
 use crate::{Place, Reject};
@@ -15,8 +15,9 @@ pub struct Intake {
     rejects: Vec<Reject>,
     times: Option<(Timestamp, Timestamp)>,
     reads: Vec<ApiRead>,
-    /// Whether to look for requests to the feed among the activities.
-    lists_reads: bool,
+    contents: Vec<u64>,
+    /// Whether to look for requests to the feed among the activities, and to say what each row's content is.
+    is_from_feed: bool,
 }
 
 /// A request to the feed, as the feed shows it.
@@ -26,6 +27,10 @@ pub struct ApiRead {
     pub request_id: String,
     /// When it happened, by the feed's clock.
     pub at: Timestamp,
+    /// Its row.
+    pub row: u32,
+    /// Its activity's id.
+    pub activity: String,
 }
 
 /// What came of the bytes that were taken in.
@@ -37,8 +42,10 @@ pub struct Taken {
     pub rejects: Vec<Reject>,
     /// The oldest and the newest event time among the rows.
     pub times: Option<(Timestamp, Timestamp)>,
-    /// The requests to the feed among the rows, if they were asked for.
+    /// The requests to the feed among the rows, if this is a page of a feed.
     pub reads: Vec<ApiRead>,
+    /// The hash of each row's raw log, if this is a page of a feed.
+    pub contents: Vec<u64>,
 }
 
 impl Intake {
@@ -47,9 +54,9 @@ impl Intake {
         Intake { builder: BatchBuilder::with_capacity(rows), ..Intake::default() }
     }
 
-    /// Lists the requests to the feed among the activities, too.
-    pub fn listing_reads(self) -> Self {
-        Intake { lists_reads: true, ..self }
+    /// What is taken in is a page of a feed: requests to it are listed, and contents hashed, too.
+    pub fn of_a_page(self) -> Self {
+        Intake { is_from_feed: true, ..self }
     }
 
     /// Takes one activity in. `place` is asked only if it is none.
@@ -64,10 +71,18 @@ impl Intake {
         let at = activity.created_at;
         let (oldest, newest) = self.times.unwrap_or((at, at));
         self.times = Some((oldest.min(at), newest.max(at)));
-        if self.lists_reads && activity.kind == "compliance_api_accessed" {
+        if self.is_from_feed {
+            self.contents.push(content_hash(activity.raw.as_bytes()));
+        }
+        if self.is_from_feed && activity.kind == "compliance_api_accessed" {
             let id =
                 activity.fields.iter().find(|(name, _)| name == "request_id").and_then(|(_, value)| value.as_str());
-            self.reads.extend(id.map(|id| ApiRead { request_id: id.to_owned(), at }));
+            self.reads.extend(id.map(|id| ApiRead {
+                request_id: id.to_owned(),
+                at,
+                row: self.builder.len() as u32,
+                activity: activity.id.to_string(),
+            }));
         }
         self.builder.push(&Record::of(activity));
     }
@@ -84,6 +99,7 @@ impl Intake {
             rejects: std::mem::take(&mut self.rejects),
             times: self.times.take(),
             reads: std::mem::take(&mut self.reads),
+            contents: std::mem::take(&mut self.contents),
         }
     }
 }

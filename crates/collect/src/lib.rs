@@ -8,11 +8,15 @@
 
 mod backfill;
 mod budget;
+mod compare;
+mod covered;
 mod desk;
 mod digest;
 mod error;
 pub mod import;
 mod intake;
+mod job;
+mod own;
 mod reconcile;
 mod reject;
 mod source;
@@ -22,9 +26,12 @@ mod tail;
 mod upstream;
 mod walk;
 
+pub use backfill::Tally;
 pub use budget::{Budget, Priority};
+pub use desk::Store;
 pub use error::{CollectError, Result};
 pub use intake::{ApiRead, Intake, Taken};
+pub use job::{Job, JobProgress, JobReport};
 pub use reconcile::Round;
 pub use reject::{Place, Reject, RejectFile};
 pub use source::{Collector, SourceOptions};

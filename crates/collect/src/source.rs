@@ -9,17 +9,17 @@ use std::{
     time::Duration,
 };
 
-use auditlake_store::{SourceInfo, Writer};
+use auditlake_store::SourceInfo;
 use feed::{Query, client::RetryPolicy};
 use futures::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
 use serde::de::DeserializeOwned;
-use tokio::sync::watch;
+use tokio::sync::{OnceCell, watch};
 
 use crate::{
     Budget, CollectError, Priority, RejectFile, Result, Round, SourceState, Stop, Upstream,
     backfill::{Backfill, Saved},
-    desk::{Desk, Failure, Memory},
+    desk::{Desk, Failure, Memory, Store, Work},
     reconcile::Reconcile,
     state::{Board, Phase, trouble_here},
     tail::{Tail, TailPoint, moved},
@@ -46,6 +46,8 @@ pub struct SourceOptions {
     pub parallel: usize,
     /// Activities a page.
     pub page_limit: u32,
+    /// After so long without one of our own requests in a feed that used to show them, it counts as stalled.
+    pub stalled_after: Duration,
     /// How often a feed that refuses is asked all the same.
     pub refused_wait: Duration,
     /// How patiently a request is repeated.
@@ -68,6 +70,7 @@ impl SourceOptions {
             rounds: Round::DEFAULT.to_vec(),
             parallel: 8,
             page_limit: feed::MAX_LIMIT,
+            stalled_after: Duration::from_secs(1_800),
             refused_wait: Duration::from_secs(300),
             retry: RetryPolicy::default(),
         }
@@ -83,10 +86,12 @@ impl SourceOptions {
 
 /// Collects from one source.
 pub struct Collector {
-    desk: Arc<Desk>,
-    options: Arc<SourceOptions>,
+    pub(crate) desk: Arc<Desk>,
+    pub(crate) options: Arc<SourceOptions>,
 }
 
+/// The name of the checkpoint of the past that every source reads.
+const BACKFILL: &str = "backfill";
 /// After the store has failed, it is tried again after so long, then ever more slowly.
 const FIRST_STORE_WAIT: Duration = Duration::from_secs(2);
 const LONGEST_STORE_WAIT: Duration = Duration::from_secs(60);
@@ -97,17 +102,21 @@ impl Collector {
         options: SourceOptions,
         upstream: Arc<dyn Upstream>,
         budget: Arc<Budget>,
-        writer: Arc<dyn Writer>,
+        store: Arc<dyn Store>,
     ) -> Self {
         let desk = Desk {
             info: options.info.clone(),
             upstream,
             budget,
-            writer,
+            store,
             rejects: RejectFile::new(&options.dir, &options.info.id),
             board: Board::new(&options.info.id),
             retry: options.retry.clone(),
             memory: Mutex::new(Memory::default()),
+            overlap: options.overlap,
+            coverage: Default::default(),
+            recalled: OnceCell::new(),
+            unreadable: Default::default(),
         };
         Collector { desk: Arc::new(desk), options: Arc::new(options) }
     }
@@ -130,7 +139,7 @@ impl Collector {
                     None => return Ok(()),
                 };
                 let mut tail = Tail::new(self.desk.clone(), self.options.clone(), point);
-                let mut backfill = self.past(Priority::Backfill, saved);
+                let mut backfill = self.past(saved);
                 let reconcile = Reconcile { desk: self.desk.clone(), options: self.options.clone() };
                 tokio::try_join!(tail.run(&stop), backfill.run(&stop), reconcile.run(&stop))?;
                 Ok(())
@@ -139,46 +148,12 @@ impl Collector {
         self.outlive(&stop, &work).await
     }
 
-    /// Reads a span of the past, in addition to what is planned already, until all of it is read or told to stop. Not while
-    /// [`Collector::run`] runs for the same source.
-    ///
-    /// # Errors
-    /// As [`Collector::run`].
-    pub async fn backfill(&self, from: Timestamp, to: Timestamp, stop: Stop) -> Result<()> {
-        let mut saved = Saved::load(&self.desk, Priority::Backfill).await?.unwrap_or_else(|| Saved::new(from, to));
-        saved.add(from, to);
-        self.desk.commit(Vec::new(), vec![saved.checkpoint(Priority::Backfill)]).await?;
-        let work = || -> BoxFuture<'_, Result<()>> {
-            Box::pin(async {
-                let saved = Saved::load(&self.desk, Priority::Backfill).await?.unwrap_or_else(|| Saved::new(from, to));
-                self.past(Priority::Backfill, saved).run(&stop).await.map(drop)
-            })
-        };
-        self.outlive(&stop, &work).await
-    }
-
-    /// Reads a span once more until all of it is read or told to stop, and gives the number of activities that no earlier
-    /// reading had shown. Not while [`Collector::run`] runs for the same source.
-    ///
-    /// # Errors
-    /// As [`Collector::run`].
-    pub async fn reconcile(&self, from: Timestamp, to: Timestamp, stop: Stop) -> Result<u64> {
-        let late = || self.desk.board.subscribe().borrow().late;
-        let before = late();
-        let saved = Saved::new(from, to);
-        self.desk.commit(Vec::new(), vec![saved.checkpoint(Priority::Reconcile)]).await?;
-        let work = || -> BoxFuture<'_, Result<()>> {
-            Box::pin(async {
-                let saved = Saved::load(&self.desk, Priority::Reconcile).await?.unwrap_or_else(|| Saved::new(from, to));
-                self.past(Priority::Reconcile, saved).run(&stop).await.map(drop)
-            })
-        };
-        self.outlive(&stop, &work).await?;
-        Ok(late() - before)
-    }
-
     /// Does `work` until it ends well or a stop is given. What was in memory is forgotten when the store fails.
-    async fn outlive<'w>(&self, stop: &Stop, work: &(dyn Fn() -> BoxFuture<'w, Result<()>> + Sync)) -> Result<()> {
+    pub(crate) async fn outlive<'w>(
+        &self,
+        stop: &Stop,
+        work: &(dyn Fn() -> BoxFuture<'w, Result<()>> + Sync),
+    ) -> Result<()> {
         let mut wait = FIRST_STORE_WAIT;
         loop {
             let seen = self.desk.board.subscribe().borrow().new;
@@ -202,13 +177,15 @@ impl Collector {
         Ok(())
     }
 
-    fn past(&self, purpose: Priority, saved: Saved) -> Backfill {
-        Backfill::new(self.desk.clone(), self.options.clone(), purpose, saved)
+    fn past(&self, saved: Saved) -> Backfill {
+        let (purpose, name) = (Priority::Backfill, Priority::Backfill.as_str());
+        Backfill::new(self.desk.clone(), self.options.clone(), purpose, name, saved)
     }
 
     /// The checkpoints as last committed, or those of the first contact. `None` if told to stop before that.
     async fn begin(&self, stop: &Stop) -> Result<Option<(TailPoint, Saved)>> {
-        let (point, saved) = (TailPoint::load(&self.desk).await?, Saved::load(&self.desk, Priority::Backfill).await?);
+        self.desk.recall().await?;
+        let (point, saved) = (TailPoint::load(&self.desk).await?, Saved::load(&self.desk, BACKFILL).await?);
         if let (Some(point), Some(mut saved)) = (point, saved) {
             // Somebody wants more of the past than at the first contact.
             if let Some(from) = self.options.backfill_from {
@@ -223,14 +200,14 @@ impl Collector {
     async fn first_contact(&self, stop: &Stop) -> Result<Option<(TailPoint, Saved)>> {
         let query = Query { limit: 1, organization_ids: self.options.organization_ids.clone(), ..Query::default() };
         let haul = loop {
-            let wait = match self.desk.ask(&query, Priority::Tail, stop).await {
+            let (wait, is_refused) = match self.desk.ask(&query, Priority::Tail, stop).await {
                 Ok(haul) => break haul,
                 Err(Failure::Stopped) => return Ok(None),
-                Err(Failure::Refused) => self.options.refused_wait,
-                Err(_) => self.options.interval,
+                Err(Failure::Refused) => (self.options.refused_wait, true),
+                Err(_) => (self.options.interval, false),
             };
             self.desk.commit_errors().await?;
-            if !stop.sleep(wait).await {
+            if !self.desk.pause(wait, is_refused, stop).await {
                 return Ok(None);
             }
         };
@@ -241,18 +218,19 @@ impl Collector {
             Some(_) => moved(Timestamp::MIN, haul.times, haul.date),
             None => from,
         };
-        let point = TailPoint { watermark: newest };
+        let point = TailPoint::new(newest);
         // A span of the past may have been asked for before.
-        let mut saved = Saved::load(&self.desk, Priority::Backfill).await?.unwrap_or_else(|| Saved::new(from, newest));
+        let mut saved = Saved::load(&self.desk, BACKFILL).await?.unwrap_or_else(|| Saved::new(from, newest));
         saved.add(from, newest);
-        self.desk.commit(vec![haul], vec![point.checkpoint(), saved.checkpoint(Priority::Backfill)]).await?;
+        let checkpoints = vec![point.checkpoint(), saved.checkpoint(BACKFILL)];
+        self.desk.commit(Work { hauls: vec![haul], checkpoints, ..Work::default() }).await?;
         Ok(Some((point, saved)))
     }
 }
 
 /// A checkpoint, if there is one.
 pub(crate) async fn read_checkpoint<T: DeserializeOwned>(desk: &Desk, name: &'static str) -> Result<Option<T>> {
-    let mut all = desk.writer.checkpoints(&desk.info.id).await?;
+    let mut all = desk.store.checkpoints(&desk.info.id).await?;
     let Some(value) = all.remove(name) else { return Ok(None) };
     serde_json::from_value(value).map(Some).map_err(|error| CollectError::Checkpoint {
         source_id: desk.info.id.clone(),

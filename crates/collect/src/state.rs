@@ -113,6 +113,8 @@ pub struct SourceState {
     pub limit: Option<u64>,
     /// What is left of it.
     pub remaining: Option<u64>,
+    /// Whether the feed, though it answers, does not show our own requests any more.
+    pub is_stalled: bool,
     /// The backfill, if there is or was one.
     pub backfill: Option<BackfillProgress>,
     /// The reading again that is under way, or was last.
@@ -135,6 +137,7 @@ impl SourceState {
         }
         self.phase = match &self.trouble {
             Some(Trouble { is_refused: true, .. }) => Phase::Refused,
+            Some(_) if self.is_stalled => Phase::Stalled,
             Some(_) => Phase::Retrying,
             None if self.last_success.is_none() => Phase::Starting,
             None if self.backfill.is_some_and(|backfill| !backfill.is_done()) => Phase::Backfilling,
@@ -192,10 +195,24 @@ impl Board {
         });
     }
 
+    /// The feed answers and does not show what it used to show, or it does again.
+    pub(crate) fn stalled(&self, trouble: Option<Trouble>) {
+        let is_stalled = trouble.is_some();
+        let was_stalled = self.0.borrow().is_stalled;
+        self.update(|state| state.is_stalled = is_stalled);
+        match trouble {
+            Some(trouble) => self.trouble(trouble),
+            None if was_stalled => self.well(),
+            None => {}
+        }
+    }
+
     /// Nothing is wrong any more.
     pub(crate) fn well(&self) {
         self.update(|state| {
-            if let Some(trouble) = state.trouble.take() {
+            // That a page came says nothing against a feed that shows old ones.
+            let is_over = |trouble: &mut Trouble| !state.is_stalled || trouble.kind != STALLED;
+            if let Some(trouble) = state.trouble.take_if(is_over) {
                 tracing::info!(source = state.source, since = %trouble.since, "works again: {}", trouble.kind);
             }
         });
@@ -251,6 +268,22 @@ pub(crate) fn trouble_here(error: &CollectError) -> Trouble {
         kind: "store".to_owned(),
         message,
         hint: error.hint().unwrap_or("it is tried again by itself; nothing is lost").to_owned(),
+        is_refused: false,
+    }
+}
+
+const STALLED: &str = "stalled";
+
+/// A feed that answers, but does not show our own requests any more.
+pub(crate) fn stalled(silent: Duration, watermark: Timestamp) -> Trouble {
+    let minutes = silent.as_secs() / 60;
+    Trouble {
+        since: Timestamp::now(),
+        kind: STALLED.to_owned(),
+        message: format!(
+            "the feed answers, but has not shown our own requests for {minutes} minutes: what happened after {watermark} may not be in it yet"
+        ),
+        hint: "nothing is lost if the feed catches up: it is read when it is shown; if this stays, tell whoever runs the feed".to_owned(),
         is_refused: false,
     }
 }

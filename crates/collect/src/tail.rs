@@ -6,27 +6,41 @@
 
 use std::{sync::Arc, time::Duration};
 
+use auditlake_store::Span;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use crate::{
     Priority, Result, Stop,
-    desk::{Desk, Failure, Haul},
+    desk::{Desk, Failure, Haul, Work},
     source::{SourceOptions, read_checkpoint},
+    state,
     walk::{Next, Walk},
 };
 
 /// The name of the checkpoint.
 const CHECKPOINT: &str = "tail";
+/// A page of one row is asked for so often before what it holds is left to others.
+const TRIES_OF_ONE: u32 = 3;
 
 /// Up to where the feed has been followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct TailPoint {
     pub(crate) watermark: Timestamp,
+    /// What lies before cannot be read, and is left to those who look at it closely.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) not_before: Option<Timestamp>,
+    /// Whether the feed has ever shown one of our own requests.
+    #[serde(default)]
+    pub(crate) echoes: bool,
 }
 
 impl TailPoint {
+    pub(crate) fn new(watermark: Timestamp) -> Self {
+        TailPoint { watermark, not_before: None, echoes: false }
+    }
+
     /// The point as last committed.
     pub(crate) async fn load(desk: &Desk) -> Result<Option<TailPoint>> {
         read_checkpoint(desk, CHECKPOINT).await
@@ -43,28 +57,44 @@ pub(crate) struct Tail {
     desk: Arc<Desk>,
     options: Arc<SourceOptions>,
     point: TailPoint,
-    /// A reading that was broken off, and when it began.
-    walk: Option<(Walk, Instant)>,
+    /// A reading that was broken off.
+    reading: Option<Reading>,
+    /// When following began, or the feed last showed a request of ours.
+    last_echo: Instant,
+    failures_of_one: u32,
+}
+
+/// A walk under way.
+struct Reading {
+    walk: Walk,
+    from: Timestamp,
+    begun: Instant,
 }
 
 impl Tail {
     pub(crate) fn new(desk: Arc<Desk>, options: Arc<SourceOptions>, point: TailPoint) -> Self {
-        Tail { desk, options, point, walk: None }
+        Tail { desk, options, point, reading: None, last_echo: Instant::now(), failures_of_one: 0 }
     }
 
     /// Follows until told to stop.
     pub(crate) async fn run(&mut self, stop: &Stop) -> Result<()> {
         self.desk.board.update(|state| state.watermark = Some(self.point.watermark));
         while !stop.is_given() {
-            let wait = match self.cycle(stop).await? {
+            let failure = self.cycle(stop).await?;
+            let is_refused = matches!(failure, Some(Failure::Refused));
+            let wait = match failure {
                 None => self.options.interval,
                 Some(Failure::Stopped) => break,
                 Some(Failure::Refused) => self.options.refused_wait,
                 Some(Failure::TooLarge) if self.ask_for_less() => Duration::ZERO,
+                Some(Failure::TooLarge) => {
+                    self.leave_to_others().await?;
+                    self.options.interval
+                }
                 Some(_) => self.options.interval,
             };
             self.desk.commit_errors().await?;
-            if !stop.sleep(wait).await {
+            if !self.desk.pause(wait, is_refused, stop).await {
                 break;
             }
         }
@@ -73,29 +103,35 @@ impl Tail {
 
     /// Reads everything that is new once, from where the last reading was broken off, if it was.
     async fn cycle(&mut self, stop: &Stop) -> Result<Option<Failure>> {
-        let (mut walk, begun) =
-            self.walk.take().filter(|(_, begun)| begun.elapsed() < self.patience()).unwrap_or_else(|| {
+        let Reading { mut walk, from, begun } =
+            self.reading.take().filter(|reading| reading.begun.elapsed() < self.patience()).unwrap_or_else(|| {
                 let from = self.point.watermark.checked_sub(self.options.overlap).unwrap_or(Timestamp::MIN);
-                (Walk::forth(from, self.options.limit()), Instant::now())
+                let from = from.max(self.point.not_before.unwrap_or(Timestamp::MIN));
+                Reading { walk: Walk::forth(from, self.options.limit()), from, begun: Instant::now() }
             });
         loop {
             let query = walk.query(&self.options.organization_ids);
-            let haul = match self.desk.ask(&query, Priority::Tail, stop).await {
+            let mut haul = match self.desk.ask(&query, Priority::Tail, stop).await {
                 Ok(haul) => haul,
                 Err(Failure::Cursor) if walk.drop_cursor() => continue,
                 Err(failure) => {
-                    self.walk = Some((walk, begun));
+                    self.reading = Some(Reading { walk, from, begun });
                     return Ok(Some(failure));
                 }
             };
+            self.failures_of_one = 0;
             let next = walk.pass(&haul.page, haul.times);
             walk.ask_for_more(self.options.limit());
-            self.commit(haul).await?;
+            self.desk.compare(&mut haul, self.point.watermark).await;
+            self.commit(haul, (next == Next::Done).then_some(from)).await?;
             match next {
                 Next::More => {}
-                Next::Done => return Ok(None),
+                Next::Done => {
+                    self.listen();
+                    return Ok(None);
+                }
                 Next::Stuck => {
-                    self.desk.board.trouble(crate::state::stuck());
+                    self.desk.board.trouble(state::stuck());
                     return Ok(Some(Failure::Down));
                 }
             }
@@ -108,15 +144,54 @@ impl Tail {
     }
 
     fn ask_for_less(&mut self) -> bool {
-        self.walk.as_mut().is_some_and(|(walk, _)| walk.ask_for_less())
+        let is_less = self.reading.as_mut().is_some_and(|reading| reading.walk.ask_for_less());
+        self.failures_of_one += u32::from(!is_less);
+        is_less || self.failures_of_one < TRIES_OF_ONE
     }
 
-    async fn commit(&mut self, haul: Haul) -> Result<()> {
-        let point = TailPoint { watermark: moved(self.point.watermark, haul.times, haul.date) };
-        self.desk.commit(vec![haul], vec![point.checkpoint()]).await?;
+    /// Whatever comes next cannot be read, not even alone. The rest must not wait for it: following goes on from now, and
+    /// the stretch up to now counts as unreadable until somebody has found out which part of it is.
+    async fn leave_to_others(&mut self) -> Result<()> {
+        self.failures_of_one = 0;
+        let Some(reading) = self.reading.take() else { return Ok(()) };
+        let now = self.desk.feed_now();
+        let span = Span { from: reading.walk.rest().0, to: now };
+        // Nothing is known to be wrong with what has not happened yet.
+        if span.from >= span.to {
+            return Ok(());
+        }
+        let point = TailPoint { watermark: self.point.watermark.max(now), not_before: Some(now), ..self.point };
+        tracing::warn!(source = self.desk.info.id, from = %span.from, to = %span.to, "cannot be read; following goes on behind it");
+        let work = Work { checkpoints: vec![point.checkpoint()], unreadable: vec![span], ..Work::default() };
+        self.desk.commit(work).await?;
+        self.point = point;
+        self.desk.unreadable.notify_one();
+        Ok(())
+    }
+
+    /// Commits a page. `read_from` is where its reading began, if it is over: everything up to the feed's present is read.
+    async fn commit(&mut self, haul: Haul, read_from: Option<Timestamp>) -> Result<()> {
+        let mut point = TailPoint { watermark: moved(self.point.watermark, haul.times, haul.date), ..self.point };
+        point.echoes |= self.desk.budget.own().newest_shown().is_some();
+        // The feed's clock and ours, so that no wrong one makes us believe to know the future.
+        let present = haul.date.map_or(point.watermark, |date| date.min(Timestamp::now()).max(point.watermark));
+        let read = read_from.map(|from| Span { from, to: present }).into_iter().collect();
+        let work = Work { hauls: vec![haul], checkpoints: vec![point.checkpoint()], read, ..Work::default() };
+        self.desk.commit(work).await?;
         self.point = point;
         self.desk.board.update(|state| state.watermark = Some(point.watermark));
         Ok(())
+    }
+
+    /// Our own requests are activities, too. If the feed has shown them before and does not any more, then its silence
+    /// does not mean that nothing happens.
+    fn listen(&mut self) {
+        if let Some(shown) = self.desk.budget.own().newest_shown() {
+            self.last_echo = self.last_echo.max(shown);
+        }
+        let silent = self.last_echo.elapsed();
+        let is_stalled = self.point.echoes && silent > self.options.stalled_after.max(self.options.interval * 3);
+        self.desk.board.stalled(is_stalled.then(|| state::stalled(silent, self.point.watermark)));
     }
 }
 

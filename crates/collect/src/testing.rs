@@ -1,22 +1,37 @@
 //! A store in memory, simple enough to be right by reading it: first seen wins, a commit happens whole or not at all.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     sync::{Mutex, MutexGuard},
 };
 
+use arrow::array::{Array, AsArray, StringArray};
 use async_trait::async_trait;
-use auditlake_store::{Commit, Committed, Counts, LedgerEntry, LedgerRow, Result, StoreError, Writer};
+use auditlake_store::{
+    Batch, Commit, Committed, Counts, Drift, Fingerprint, Lateness, LedgerEntry, LedgerRow, Recall, Result, StoreError,
+    Window, Writer, content_hash, raw, schema::RESOURCE_SEPARATOR,
+};
+use jiff::Timestamp;
 use serde_json::Value;
 use tokio::sync::watch;
+
+/// An activity as stored.
+#[derive(Debug, Clone)]
+pub(crate) struct Row {
+    pub(crate) raw: String,
+    pub(crate) print: Fingerprint,
+    pub(crate) own_read: bool,
+    pub(crate) late: bool,
+}
 
 /// What is stored.
 #[derive(Debug, Default)]
 pub(crate) struct Stored {
-    /// The raw logs' rests by activity id.
-    pub(crate) rows: BTreeMap<String, String>,
+    /// By activity id.
+    pub(crate) rows: BTreeMap<String, Row>,
     pub(crate) checkpoints: BTreeMap<String, BTreeMap<String, Value>>,
     pub(crate) ledger: Vec<LedgerRow>,
+    pub(crate) drift: Vec<Drift>,
     /// The number of rows of each commit.
     pub(crate) commits: Vec<usize>,
 }
@@ -49,23 +64,30 @@ impl MemoryStore {
     fn apply(&self, commit: Commit) -> Committed {
         let mut stored = self.stored();
         let seq = stored.commits.len() as u64 + 1;
-        let mut batches = Vec::new();
-        for batch in &commit.batches {
-            let mut counts = Counts::default();
-            let rests = batch.rows().column_by_name("raw_rest").unwrap().clone();
-            let rests = rests.as_any().downcast_ref::<arrow::array::StringArray>().unwrap();
-            for (id, rest) in batch.ids().iter().zip(rests) {
-                match stored.rows.entry(id.unwrap().to_owned()) {
-                    std::collections::btree_map::Entry::Occupied(_) => counts.known += 1,
-                    std::collections::btree_map::Entry::Vacant(slot) => {
-                        slot.insert(rest.unwrap().to_owned());
-                        counts.new += 1;
-                    }
-                }
+        stored.commits.push(commit.batches.iter().map(Batch::len).sum());
+        let known: HashSet<String> = stored.rows.keys().cloned().collect();
+        let (mut seen, mut batches, mut lateness) = (HashSet::new(), Vec::new(), Lateness::default());
+        for batch in commit.batches {
+            let all = batch.len() as u64;
+            let batch = batch.without(&known, &mut seen);
+            let before = lateness.count;
+            let late = batch.late(&commit.read_before, commit.received_at, &mut lateness);
+            let own = batch.own_reads();
+            let (new, late_rows) = (batch.len() as u64, lateness.count - before);
+            batches.push(Counts { new, known: all - new, late: late_rows });
+            stored.drift.extend(batch.drift());
+            for (at, mut row) in rows(&batch, &commit.source.id, commit.received_at).into_iter().enumerate() {
+                row.late = late.as_ref().is_some_and(|late| late.is_valid(at));
+                row.own_read = own.as_ref().is_some_and(|own| own.is_valid(at));
+                stored.rows.insert(row.print.id.clone(), row);
             }
-            batches.push(counts);
         }
-        stored.commits.push(commit.batches.iter().map(auditlake_store::Batch::len).sum());
+        stored.drift.extend(commit.drift);
+        for id in commit.own_reads {
+            if let Some(row) = stored.rows.get_mut(&id) {
+                row.own_read = true;
+            }
+        }
         let checkpoints = stored.checkpoints.entry(commit.source.id.clone()).or_default();
         for (name, value) in commit.checkpoints {
             match value {
@@ -74,14 +96,35 @@ impl MemoryStore {
             };
         }
         for (place, entry) in commit.ledger.into_iter().enumerate() {
-            let counts = entry.batch.map_or(Counts::default(), |batch| batches[batch]);
-            let (source, new, known, late) = (commit.source.id.clone(), counts.new, counts.known, counts.late);
-            let entry_number = Some(place as u32);
+            let Counts { new, known, late } = entry.batch.map_or(Counts::default(), |batch| batches[batch]);
             let LedgerEntry { at, kind, detail, .. } = entry;
-            stored.ledger.push(LedgerRow { seq, entry: entry_number, source, at, kind, new, known, late, detail });
+            let (source, entry) = (commit.source.id.clone(), Some(place as u32));
+            stored.ledger.push(LedgerRow { seq, entry, source, at, kind, new, known, late, detail });
         }
-        Committed { seq, batches, lateness: Default::default() }
+        Committed { seq, batches, lateness }
     }
+}
+
+fn rows(batch: &Batch, source: &str, received_at: Timestamp) -> Vec<Row> {
+    let column = |name: &str| -> &StringArray { batch.rows().column_by_name(name).unwrap().as_string::<i32>() };
+    let text = |name: &str, at: usize| column(name).is_valid(at).then(|| column(name).value(at).to_owned());
+    let row = |at: usize| {
+        let (id, time) = (text("event_id", at).unwrap(), Timestamp::from_microsecond(batch.times()[at]).unwrap());
+        let resources = text("resource_ids", at).unwrap_or_default();
+        let resources: Vec<&str> = resources.split(RESOURCE_SEPARATOR).collect();
+        let raw = raw::join(&text("raw_rest", at).unwrap(), &id, time, &resources);
+        let print = Fingerprint {
+            id,
+            time,
+            source: source.to_owned(),
+            event_name: text("event_name", at).unwrap(),
+            organizations: [text("organization_id", at), text("organization_uuid", at)],
+            received_at,
+            content: content_hash(raw.as_bytes()),
+        };
+        Row { raw, print, own_read: false, late: false }
+    };
+    (0..batch.len()).map(row).collect()
 }
 
 #[async_trait]
@@ -108,5 +151,27 @@ impl Writer for MemoryStore {
 
     fn commits(&self) -> watch::Receiver<u64> {
         self.seq.subscribe()
+    }
+}
+
+#[async_trait]
+impl Recall for MemoryStore {
+    async fn fingerprints(&self, window: Window) -> Result<Vec<Fingerprint>> {
+        let inside = |time: Timestamp| {
+            window.since.is_none_or(|since| time >= since) && window.until.is_none_or(|until| time < until)
+        };
+        Ok(self.stored().rows.values().filter(|row| inside(row.print.time)).map(|row| row.print.clone()).collect())
+    }
+
+    async fn raw_logs(&self, ids: &[String]) -> Result<Vec<(String, String)>> {
+        let stored = self.stored();
+        Ok(ids.iter().filter_map(|id| Some((id.clone(), stored.rows.get(id)?.raw.clone()))).collect())
+    }
+
+    async fn requests(&self, source: &str, limit: usize) -> Result<Vec<(String, Timestamp)>> {
+        let stored = self.stored();
+        let own = stored.ledger.iter().rev().filter(|row| row.source == source && row.kind != "import");
+        let ids = own.filter_map(|row| Some((row.detail["request_id"].as_str()?.to_owned(), row.at)));
+        Ok(ids.take(limit).collect())
     }
 }

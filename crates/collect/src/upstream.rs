@@ -19,6 +19,11 @@ use jiff::Timestamp;
 pub trait Upstream: Send + Sync + 'static {
     /// Asks once for a page.
     async fn page(&self, query: &Query) -> Result<Response, Error>;
+
+    /// Ready when there is another key than that of the last request, so that asking again may help. Never, unless said.
+    async fn renewed(&self) {
+        std::future::pending().await
+    }
 }
 
 #[async_trait]

@@ -20,6 +20,8 @@ pub(crate) struct Walk {
     /// The event time of the last row read. The window is drawn in to it only when the cursor is dropped, as a cursor
     /// belongs to the window that it was made for.
     reached: Option<Timestamp>,
+    /// The first row of the last page: a feed that gives it again leads nowhere, whatever its cursor says.
+    first_row: Option<u64>,
 }
 
 /// What a page meant for its walk.
@@ -39,12 +41,12 @@ const MICROSECOND: SignedDuration = SignedDuration::from_micros(1);
 impl Walk {
     /// Newest first through a closed window.
     pub(crate) fn back(from: Timestamp, to: Timestamp, limit: u32) -> Self {
-        Walk { from, to: Some(to), order: Order::Desc, limit, cursor: None, reached: None }
+        Walk { from, to: Some(to), order: Order::Desc, limit, cursor: None, reached: None, first_row: None }
     }
 
     /// Oldest first into an open window.
     pub(crate) fn forth(from: Timestamp, limit: u32) -> Self {
-        Walk { from, to: None, order: Order::Asc, limit, cursor: None, reached: None }
+        Walk { from, to: None, order: Order::Asc, limit, cursor: None, reached: None, first_row: None }
     }
 
     /// The next request.
@@ -65,7 +67,9 @@ impl Walk {
         if !page.has_more && page.data.len() < self.limit as usize {
             return Next::Done;
         }
-        let repeats = page.last_id.is_some() && page.last_id == self.cursor;
+        let first_row = page.data.first().map(|row| auditlake_store::content_hash(row));
+        let repeats = self.cursor.is_some() && (page.last_id == self.cursor || first_row == self.first_row);
+        self.first_row = first_row;
         if page.data.is_empty() || repeats {
             return Next::Stuck;
         }
@@ -116,6 +120,22 @@ impl Walk {
         self.drop_cursor();
         self.from = self.from.max(from);
         to.is_none_or(|to| self.from < to)
+    }
+
+    /// Before this time nothing of the window has been seen: [`Walk::rest`] without the edge, of which a part may have been.
+    pub(crate) fn unseen(&self) -> (Timestamp, Option<Timestamp>) {
+        match (self.cursor.as_ref().and(self.reached), self.order) {
+            (Some(reached), Order::Desc) => (self.from, Some(reached)),
+            _ => self.rest(),
+        }
+    }
+
+    /// Two walks through the halves of what is left, the newer one first; `None` if there is nothing to halve.
+    pub(crate) fn halves(&self) -> Option<(Walk, Walk)> {
+        let (from, Some(to)) = self.rest() else { return None };
+        let half = SignedDuration::from_micros(to.duration_since(from).as_micros() as i64 / 2);
+        let middle = from.checked_add(half).ok().filter(|middle| *middle > from && *middle < to)?;
+        Some((Walk::back(middle, to, self.limit), Walk::back(from, middle, self.limit)))
     }
 
     /// Whether the next request continues an earlier one.

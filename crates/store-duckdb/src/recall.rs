@@ -64,7 +64,7 @@ impl Recall for DuckStore {
         self.read("reading the ledger", move |connection, _| {
             let mut statement = connection.prepare(&format!(
                 "SELECT detail->>'request_id' AS id, epoch_us(happened_at) FROM ledger \
-                 WHERE source_id = ? AND kind = 'page' AND id IS NOT NULL ORDER BY seq DESC, happened_at DESC LIMIT {limit}"
+                 WHERE source_id = ? AND kind IN ('page', 'error') AND id IS NOT NULL ORDER BY seq DESC, happened_at DESC LIMIT {limit}"
             ))?;
             let rows = statement
                 .query_map(params![source], |row| Ok((row.get(0)?, moment(row, 1)?.unwrap_or_default())))?;

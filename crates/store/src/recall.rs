@@ -88,6 +88,6 @@ pub trait Recall: Send + Sync + 'static {
     /// The raw logs of these activities, with their ids, as far as they are stored, in no order.
     async fn raw_logs(&self, ids: &[String]) -> Result<Vec<(String, String)>>;
 
-    /// The request ids of the newest pages of a source, at most so many, and when each was asked for; the newest first.
+    /// The request ids of the newest requests of a source, at most so many, and when each was asked for; the newest first.
     async fn requests(&self, source: &str, limit: usize) -> Result<Vec<(String, Timestamp)>>;
 }

@@ -38,12 +38,15 @@ pub(crate) struct Saved {
     pub(crate) remaining: Vec<Span>,
     /// Rows read.
     pub(crate) rows: u64,
+    /// The round of reading again that this is, and when it began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) round: Option<(String, Timestamp)>,
 }
 
 impl Saved {
     /// Everything of a span.
     pub(crate) fn new(from: Timestamp, to: Timestamp) -> Self {
-        Saved { from, to, remaining: if from < to { vec![(from, to)] } else { Vec::new() }, rows: 0 }
+        Saved { from, to, remaining: if from < to { vec![(from, to)] } else { Vec::new() }, rows: 0, round: None }
     }
 
     /// Adds a span that is to be read, be it for the first time or once more.
@@ -152,6 +155,16 @@ impl Plan {
         }
     }
 
+    /// Gives half of a window that cannot be had to be read by itself.
+    pub(crate) fn also(&mut self, walk: Walk) {
+        self.ready.push(walk);
+    }
+
+    /// Leaves a window out that cannot be had at all.
+    pub(crate) fn give_up(&mut self, id: u64) {
+        self.fetching.remove(&id);
+    }
+
     /// Takes a window back whose page could not be had.
     pub(crate) fn failed(&mut self, id: u64, walk: Walk) {
         if let Some(kept) = self.fetching.remove(&id) {
@@ -164,6 +177,15 @@ impl Plan {
         if from <= walk.from || walk.shrink(from) {
             self.ready.push(walk);
         }
+    }
+
+    /// What lay open in `before` and does not any more.
+    pub(crate) fn read_since(&self, before: &[Span]) -> Vec<auditlake_store::Span> {
+        let whole = before.iter().map(|(from, to)| auditlake_store::Span { from: *from, to: *to }).collect();
+        self.save()
+            .remaining
+            .into_iter()
+            .fold(whole, |left: Vec<_>, (from, to)| crate::covered::without(&left, auditlake_store::Span { from, to }))
     }
 
     /// Fits the length of windows to how much a page covered.

@@ -21,7 +21,7 @@ use rand_pcg::Pcg64Mcg;
 use tokio::time::Instant;
 
 use super::*;
-use crate::{InProcess, stop, testing::MemoryStore};
+use crate::{InProcess, Job, stop, testing::MemoryStore};
 
 /// The event time at which a test begins.
 fn start() -> Timestamp {
@@ -278,7 +278,9 @@ async fn more_of_the_past_is_read_when_it_is_asked_for() {
     collect(&collector, &store, 67).await;
     assert_eq!(store.ids().len(), 67);
     let (_stopper, stop) = stop();
-    collector.backfill(after(-50_000.0), after(-30_000.0), stop).await.unwrap();
+    let report = collector.read(Job::Backfill, after(-50_000.0), after(-30_000.0), stop, &|_| {}).await.unwrap();
+    assert!(report.is_done);
+    assert_eq!(report.tally.new, 17);
     assert_eq!(store.ids().len(), 84);
 }
 
@@ -364,7 +366,9 @@ async fn what_is_indexed_late_is_found_by_reading_again() {
     collect(&collector, &store, 55).await;
     assert_eq!((store.ids().len(), collector.state().borrow().late), (55, 5));
     let (_stopper, stop) = stop();
-    assert_eq!(collector.reconcile(after(-5_000.0), after(0.0), stop).await.unwrap(), 0);
+    let report = collector.read(Job::Reconcile, after(-5_000.0), after(0.0), stop, &|_| {}).await.unwrap();
+    assert_eq!((report.tally.new, report.tally.drift), (0, 0));
+    assert!(report.tally.known >= 55, "{report:?}");
 }
 
 /// A feed that takes 300 ms a page, and notes when it was asked.
