@@ -43,6 +43,10 @@ pub enum Command {
     Check(Check),
     /// Import activities from JSON lines, JSON arrays or saved feed pages
     Import(Import),
+    /// Read a span of the past, once; goes on where it was broken off
+    Backfill(Span),
+    /// Read a span once more and compare it with what is stored
+    Reconcile(Span),
     /// Read-only SQL over `anthropic_logs` and the documented views
     Query(Query),
     /// Activities that pass a filter, the newest first
@@ -124,6 +128,21 @@ pub struct Import {
     /// The source that the activities are said to come from
     #[arg(long, value_name = "NAME", default_value = "import")]
     pub source: String,
+    #[arg(long, value_enum)]
+    pub format: Option<ListFormat>,
+}
+
+#[derive(Debug, Args)]
+pub struct Span {
+    /// Only of this source
+    #[arg(long, value_name = "NAME")]
+    pub source: Option<String>,
+    /// The beginning [default: `backfill_from` of the source; a week ago to reconcile]
+    #[arg(long, value_name = "T")]
+    pub from: Option<String>,
+    /// The end [default: now]
+    #[arg(long, value_name = "T")]
+    pub to: Option<String>,
     #[arg(long, value_enum)]
     pub format: Option<ListFormat>,
 }

@@ -2,6 +2,7 @@
 
 mod catalog;
 mod check;
+mod collect;
 mod conformance;
 mod demo;
 mod docs;
@@ -17,6 +18,7 @@ mod tail;
 
 use std::process::ExitCode;
 
+use ::collect::Job;
 use anyhow::Result;
 use auditlake_store::filter::{self, Filter, parse_time};
 use jiff::Timestamp;
@@ -39,6 +41,8 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Search(words) => search::run(&config()?, words).await,
         Command::Tail(words) => tail::run(&config()?, words).await,
         Command::Ledger(words) => ledger::run(&config()?, words).await,
+        Command::Backfill(words) => collect::run(&config()?, words, Job::Backfill).await,
+        Command::Reconcile(words) => collect::run(&config()?, words, Job::Reconcile).await,
         Command::Drift(words) => drift::run(&config()?, words).await,
         Command::Catalog(words) => catalog::run(words),
         Command::Simulate(words) => simulate::run(words).await,

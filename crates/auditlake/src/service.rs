@@ -4,7 +4,9 @@
 //! page answers and the sources are collected. On the way back the sources stop first (each finishes its commit), then the
 //! page, then the store.
 
+mod budgets;
 mod import;
+mod jobs;
 mod progress;
 mod upstream;
 mod watch;
@@ -30,6 +32,7 @@ use crate::{
 };
 
 pub use import::Summary;
+pub use jobs::{Collectors, Wish, Word, fulfil};
 pub use upstream::Rotating;
 
 /// A source that is ready to be collected.
@@ -49,6 +52,7 @@ pub struct Running {
     server: JoinHandle<std::io::Result<()>>,
     reads: Writing,
     watched: Arc<watch::Sources>,
+    collectors: Collectors,
     sources: Vec<(sync::watch::Receiver<SourceState>, JoinHandle<collect::Result<()>>)>,
     stoppers: Vec<Stopper>,
 }
@@ -76,7 +80,9 @@ impl Running {
         let watched = Arc::new(watch::Sources::default());
         site.watch = Some(watched.clone());
         site.closing = closed.clone();
-        let intake = web::guard::check_token(import::routes(config, data, &store), &token);
+        let collectors = Collectors::default();
+        let intake = import::routes(config, data, &store).merge(jobs::routes(&collectors, closed.clone()));
+        let intake = web::guard::check_token(intake, &token);
         let (served, reads) = served::serve(config, data, Arc::new(store.clone()), address);
         let router = web::router(site).merge(web::guard::protect(intake, &[])).merge(served);
         let listener = listener.tap_io(|connection| {
@@ -103,6 +109,7 @@ impl Running {
             server,
             reads,
             watched,
+            collectors,
             sources: Vec::new(),
             stoppers: Vec::new(),
         })
@@ -110,8 +117,10 @@ impl Running {
 
     /// Begins to collect a source.
     pub fn collect(&mut self, source: Prepared) {
-        let collector = Collector::new(source.options, source.upstream, source.budget, Arc::new(self.store.clone()));
+        let store = Arc::new(self.store.clone());
+        let collector = Arc::new(Collector::new(source.options, source.upstream, source.budget, store));
         let state = collector.state();
+        self.collectors.add(collector.clone());
         self.watched.add(state.clone());
         let (stopper, stop) = collect::stop();
         let work = tokio::spawn(async move { collector.run(stop).await });
@@ -158,8 +167,16 @@ async fn bind(listen: SocketAddr) -> Result<TcpListener> {
     })
 }
 
-/// A configured source, ready to be collected.
-pub async fn prepare(config: &Config, data: &DataDir, source: &SourceConfig) -> Result<Prepared> {
+/// All configured sources, ready to be collected. Those of one organisation share a budget.
+pub async fn prepare_all(config: &Config, data: &DataDir) -> Result<Vec<Prepared>> {
+    let mut prepared = Vec::new();
+    for (source, budget) in config.sources.iter().zip(budgets::of(&config.sources)) {
+        prepared.push(prepare(config, data, source, budget).await?);
+    }
+    Ok(prepared)
+}
+
+async fn prepare(config: &Config, data: &DataDir, source: &SourceConfig, budget: Arc<Budget>) -> Result<Prepared> {
     let mut options = SourceOptions::new(
         auditlake_store::SourceInfo {
             id: source.name.clone(),
@@ -174,7 +191,8 @@ pub async fn prepare(config: &Config, data: &DataDir, source: &SourceConfig) -> 
     options.refused_wait = source.interval().min(options.refused_wait);
     options.overlap = jiff::SignedDuration::from_secs(i64::try_from(source.overlap_seconds).unwrap_or(i64::MAX));
     options.backfill_from = Some(source.backfill_start()?);
-    let budget = Budget::new(source.requests_per_minute.into(), f64::from(source.leave_percent) / 100.0);
+    options.rounds = source.rounds()?;
+    options.stalled_after = Duration::from_secs(source.stalled_minutes.saturating_mul(60));
     let upstream = Rotating::new(source.clone()).await?;
-    Ok(Prepared { options, upstream: Arc::new(upstream), budget: Arc::new(budget) })
+    Ok(Prepared { options, upstream: Arc::new(upstream), budget })
 }

@@ -130,6 +130,7 @@ impl Backfill {
             tell(&self.plan.save(), self.tally);
             if let Some((wait, is_refused)) = wait {
                 self.desk.commit_errors().await?;
+                tell(&self.plan.save(), self.tally);
                 self.desk.pause(wait, is_refused, stop).await;
             }
         }

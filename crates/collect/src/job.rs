@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Collector, Priority, Result, Stop,
+    Collector, Priority, Result, SourceOptions, Stop,
     backfill::{Backfill, Saved, Tally},
     desk::Work,
     state::Trouble,
@@ -41,12 +41,14 @@ impl Job {
 /// How far a job is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct JobProgress {
+    /// The source.
+    pub source: String,
     /// Of the time that is to be read, the share that is, 0 to 1.
     pub share: f64,
     /// What came of it so far.
     pub tally: Tally,
     /// What is wrong at the moment.
-    pub trouble: Option<String>,
+    pub trouble: Option<Trouble>,
 }
 
 /// What came of a job.
@@ -65,6 +67,17 @@ pub struct JobReport {
 }
 
 impl Collector {
+    /// The name of the source.
+    pub fn source(&self) -> &str {
+        &self.desk.info.id
+    }
+
+    /// Where its past begins.
+    pub fn start_of_past(&self) -> Timestamp {
+        let usual = || Timestamp::now().checked_sub(SourceOptions::DEFAULT_BACKFILL).unwrap_or(Timestamp::MIN);
+        self.options.backfill_from.unwrap_or_else(usual)
+    }
+
     /// Reads a span, and what an earlier job of the kind had left, until all of it is read or told to stop. `tell` hears
     /// how far it is. May run beside [`Collector::run`]. Dropping the future is safe: the next job goes on there.
     ///
@@ -97,8 +110,8 @@ impl Collector {
                 let mut told = |left: &Saved, tally: Tally| {
                     is_done = left.remaining.is_empty();
                     let share = 1.0 - left.progress().remaining_seconds as f64 / all;
-                    let trouble = self.state().borrow().trouble.as_ref().map(|Trouble { message, .. }| message.clone());
-                    tell(JobProgress { share: share.clamp(0.0, 1.0), tally: earlier.and(tally), trouble });
+                    let (source, trouble) = (desk.info.id.clone(), self.state().borrow().trouble.clone());
+                    tell(JobProgress { source, share: share.clamp(0.0, 1.0), tally: earlier.and(tally), trouble });
                 };
                 let mut reading = Backfill::new(desk.clone(), self.options.clone(), job.priority(), name, saved);
                 let tally = reading.run_telling(&stop, &mut told).await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use auditlake_store::{Covered, Lateness, Span};
 use feed::client::{Error, ErrorKind, Exchange};
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use crate::CollectError;
@@ -32,7 +32,7 @@ pub enum Phase {
 }
 
 /// What is wrong, in plain words.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trouble {
     /// Since when.
     pub since: Timestamp,

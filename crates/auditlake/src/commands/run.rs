@@ -20,10 +20,7 @@ pub async fn run(config: &Config, words: &Run) -> Result<ExitCode> {
             "set ANTHROPIC_COMPLIANCE_ACCESS_KEY, or name sources in auditlake.toml (docs/configuration.md); `auditlake demo` needs no key",
         ));
     }
-    let mut prepared = Vec::new();
-    for source in sources {
-        prepared.push(service::prepare(config, &data, source).await?);
-    }
+    let prepared = service::prepare_all(config, &data).await?;
     let owner = data.own_alone("run")?;
     let mut listen = config.server.listen;
     if let Some(port) = words.port {

@@ -179,6 +179,30 @@ pub const SETTINGS: &[Setting] = &[
         "20",
         "the share of that budget left to the company's other tools",
     ),
+    setting(
+        "source",
+        "budget_group",
+        Kind::Text,
+        "by address and organization",
+        "acme",
+        "sources with the same name here share one budget, as the feed counts by organization and not by key; unless set, those with the same `base_url` share one, except where their `organization_ids` have none in common. The smallest `requests_per_minute` and the largest `leave_percent` of them count",
+    ),
+    setting(
+        "source",
+        "reconcile",
+        Kind::List,
+        "[\"1h:24h\", \"24h:7d\"]",
+        "[\"1h:24h\", \"7d:90d\"]",
+        "when older windows are read again and compared, as `every:span`: hourly the last day and daily the last week; `[]` for never",
+    ),
+    setting(
+        "source",
+        "stalled_minutes",
+        Kind::Whole,
+        "30",
+        "60",
+        "after so long without our own requests in a feed that has shown them before, the source is called stalled",
+    ),
 ];
 
 impl Kind {

@@ -4,6 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result, anyhow};
 use auditlake_store::{SourceInfo, filter::parse_time};
+use collect::Round;
 use feed::{
     KeyKind,
     client::{BuildError, Client, Proxy},
@@ -39,6 +40,9 @@ pub struct SourceConfig {
     pub retention_days: u32,
     pub requests_per_minute: u32,
     pub leave_percent: u32,
+    pub budget_group: Option<String>,
+    pub reconcile: Vec<String>,
+    pub stalled_minutes: u64,
 }
 
 fn secret<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<SecretString>, D::Error> {
@@ -62,6 +66,9 @@ impl Default for SourceConfig {
             retention_days: SourceInfo::DEFAULT_TTL_DAYS,
             requests_per_minute: 600,
             leave_percent: 20,
+            budget_group: None,
+            reconcile: vec!["1h:24h".to_owned(), "24h:7d".to_owned()],
+            stalled_minutes: 30,
         }
     }
 }
@@ -113,6 +120,7 @@ impl SourceConfig {
             return Err(anyhow!("`leave_percent` must be at most 95"));
         }
         self.backfill_start()?;
+        self.rounds()?;
         Ok(())
     }
 
@@ -121,6 +129,25 @@ impl SourceConfig {
         parse_time(&self.backfill_from, Timestamp::now()).ok_or_else(|| {
             anyhow!("`backfill_from`: {:?} is no date, time or age such as 90d or 6y", self.backfill_from)
         })
+    }
+
+    /// When older windows are read again: how often, and how far back.
+    pub fn rounds(&self) -> Result<Vec<Round>> {
+        let now = Timestamp::now();
+        let age = |text: &str| {
+            let is_age = text.ends_with(|sign: char| sign.is_ascii_alphabetic() && sign != 'Z');
+            let span = now.duration_since(parse_time(text, now).filter(|_| is_age)?);
+            Some(span).filter(|span| span.is_positive())
+        };
+        let round = |text: &String| {
+            let (every, span) = text.split_once(':')?;
+            Some(Round { every: Duration::try_from(age(every.trim())?).ok()?, span: age(span.trim())? })
+        };
+        let wrong = |text: &String| {
+            anyhow!("`reconcile`: {text:?} is not two ages such as 1h:24h (every hour, the last 24 hours)")
+        };
+        let rounds = self.reconcile.iter().filter(|text| !text.is_empty());
+        rounds.map(|text| round(text).ok_or_else(|| wrong(text))).collect()
     }
 
     pub fn interval(&self) -> Duration {

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{Mutex, PoisonError},
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use anyhow::{Context, Result};
@@ -12,8 +12,14 @@ use feed::{
     Query,
     client::{Client, Error, ErrorKind, Response},
 };
+use secrecy::{ExposeSecret, SecretString};
 
 use crate::config::SourceConfig;
+
+/// While the feed refuses, a key's file is looked at so often, as that costs next to nothing.
+const FILE_WAIT: Duration = Duration::from_secs(2);
+/// The same for a command, which may ask a vault.
+const COMMAND_WAIT: Duration = Duration::from_secs(15);
 
 /// A client with a key from the configuration.
 pub struct Rotating {
@@ -23,47 +29,74 @@ pub struct Rotating {
 
 struct Held {
     client: Client,
-    changed: Option<SystemTime>,
+    key: SecretString,
+    changed: Option<Mark>,
 }
+
+/// What changes when somebody writes to a file.
+type Mark = (SystemTime, u64);
 
 impl Rotating {
     /// Reads the key.
     pub async fn new(source: SourceConfig) -> Result<Rotating> {
+        let changed = mark(&source);
         let key = source.read_key().await?;
-        let client = source.client(key).with_context(|| format!("source {}", source.name))?;
-        let changed = changed(&source);
-        Ok(Rotating { source, held: Mutex::new(Held { client, changed }) })
+        let mut builder = Client::builder().key(key.clone());
+        if let Some(url) = &source.base_url {
+            builder = builder.base_url(url.clone());
+        }
+        let client = builder.build().with_context(|| format!("source {}", source.name))?;
+        Ok(Rotating { source, held: Mutex::new(Held { client, key, changed }) })
     }
 
     fn held(&self) -> std::sync::MutexGuard<'_, Held> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes the key as it is configured now; keeps the old one if that fails.
-    async fn reread(&self) {
-        let changed = changed(&self.source);
+    /// Whether there is another key now; it is taken then.
+    async fn look(&self) -> bool {
+        (self.source.key_file.is_none() || self.has_changed()) && self.reread().await
+    }
+
+    fn has_changed(&self) -> bool {
+        self.source.key_file.is_some() && self.held().changed != mark(&self.source)
+    }
+
+    /// Takes the key as it is configured now; keeps the old one if that fails. Says whether it is another one.
+    async fn reread(&self) -> bool {
+        let changed = mark(&self.source);
         match self.source.read_key().await {
             Ok(key) => {
                 let mut held = self.held();
                 held.changed = changed;
+                if held.key.expose_secret() == key.expose_secret() {
+                    return false;
+                }
                 match held.client.with_key(&key) {
-                    Ok(client) => held.client = client,
+                    Ok(client) => {
+                        (held.client, held.key) = (client, key);
+                        tracing::info!(source = self.source.name, "there is a new key");
+                        return true;
+                    }
                     Err(error) => tracing::warn!(source = self.source.name, %error, "the new key was not taken"),
                 }
             }
-            Err(error) => tracing::warn!(source = self.source.name, "the key could not be read again: {error:#}"),
+            // It is refused already, and that has been told.
+            Err(error) => tracing::debug!(source = self.source.name, "the key could not be read again: {error:#}"),
         }
+        false
     }
 }
 
-fn changed(source: &SourceConfig) -> Option<SystemTime> {
-    std::fs::metadata(source.key_file.as_ref()?).and_then(|data| data.modified()).ok()
+fn mark(source: &SourceConfig) -> Option<Mark> {
+    let data = std::fs::metadata(source.key_file.as_ref()?).ok()?;
+    Some((data.modified().ok()?, data.len()))
 }
 
 #[async_trait]
 impl Upstream for Rotating {
     async fn page(&self, query: &Query) -> Result<Response, Error> {
-        if self.source.key_file.is_some() && self.held().changed != changed(&self.source) {
+        if self.has_changed() {
             self.reread().await;
         }
         let client = self.held().client.clone();
@@ -73,5 +106,39 @@ impl Upstream for Rotating {
             self.reread().await;
         }
         answer
+    }
+
+    async fn renewed(&self) {
+        let wait = match (&self.source.key, &self.source.key_file, &self.source.key_command) {
+            (None, Some(_), _) => FILE_WAIT,
+            (None, None, Some(_)) => COMMAND_WAIT,
+            // A key in the configuration takes a restart.
+            _ => return std::future::pending().await,
+        };
+        loop {
+            tokio::time::sleep(wait).await;
+            if self.look().await {
+                return;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_key_that_is_replaced_is_noticed() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("key");
+        std::fs::write(&path, "sk-ant-api01-one\n").unwrap();
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let source = SourceConfig { name: "a".into(), key_file: Some(path.clone()), ..SourceConfig::default() };
+        let rotating = Rotating::new(source).await.unwrap();
+        assert!(!rotating.look().await, "the same key is no news");
+        std::fs::write(&path, "sk-ant-api01-another\n").unwrap();
+        assert!(rotating.look().await);
+        assert_eq!(rotating.held().key.expose_secret(), "sk-ant-api01-another");
     }
 }

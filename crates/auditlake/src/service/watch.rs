@@ -44,11 +44,12 @@ impl Watch for Sources {
     }
 }
 
-const PHASES: [(Phase, &str); 6] = [
+const PHASES: [(Phase, &str); 7] = [
     (Phase::Starting, "starting"),
     (Phase::Backfilling, "backfilling"),
     (Phase::Following, "following"),
     (Phase::Retrying, "retrying"),
+    (Phase::Stalled, "stalled"),
     (Phase::Refused, "refused"),
     (Phase::Stopped, "stopped"),
 ];

@@ -23,6 +23,8 @@ use tokio::time::Instant;
 use super::*;
 use crate::{InProcess, Job, stop, testing::MemoryStore};
 
+mod odd;
+
 /// The event time at which a test begins.
 fn start() -> Timestamp {
     "2020-06-01T00:00:00Z".parse().unwrap()
