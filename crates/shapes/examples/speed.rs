@@ -14,7 +14,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let texts: Vec<&str> = samples.iter().map(|sample| std::str::from_utf8(&sample.json)).collect::<Result<_, _>>()?;
     let activities: Vec<Activity> = texts.iter().map(|text| Activity::parse_str(text)).collect::<Result<_, _>>()?;
     let records: Vec<Record> = activities.iter().map(Record::of).collect();
-    let origin = Origin { workspace: "default", source: "main", source_ttl: 2190, received_at: Some(0), seq: Some(1) };
+    let origin = Origin {
+        workspace: "default",
+        source: "main",
+        source_ttl: 2190,
+        received_at: Some(0),
+        seq: Some(1),
+        own_read: false,
+    };
     let known = Known {
         place: Some(
             "DE\u{1f}64500\u{1f}Example Net\u{1f}Berlin\u{1f}\u{1f}Example ISP\u{1f}52.52\u{1f}13.405\u{1f}\u{1f}x",

@@ -47,6 +47,7 @@ pub struct Columns {
     product: Option<StringArray>,
     read_only: Option<BooleanArray>,
     guessed: Option<BooleanArray>,
+    own_read: Option<BooleanArray>,
     target: Option<StringArray>,
     resources: Resources,
     place: Option<StringArray>,
@@ -109,6 +110,7 @@ impl Columns {
             product: text("serviceName")?,
             read_only: converted(batch, "readOnly", &DataType::Boolean)?.map(|column| column.as_boolean().clone()),
             guessed: converted(batch, "guessed", &DataType::Boolean)?.map(|column| column.as_boolean().clone()),
+            own_read: converted(batch, "ownRead", &DataType::Boolean)?.map(|column| column.as_boolean().clone()),
             target: text("target")?,
             resources: resources(batch)?,
             place: text("place")?,
@@ -169,6 +171,7 @@ impl Columns {
             product: text(&self.product).unwrap_or_default(),
             read_only: flag(&self.read_only, at).unwrap_or(false),
             guessed: flag(&self.guessed, at).unwrap_or(false),
+            own_read: flag(&self.own_read, at).unwrap_or(false),
             target: text(&self.target),
             resources: self.resources.at(at),
             place: match text(&self.place) {

@@ -55,6 +55,8 @@ pub struct Row<'a> {
     pub read_only: bool,
     /// Whether the type is unknown, so that category, outcome and surface are guesses.
     pub guessed: bool,
+    /// Whether the activity is a read of the feed by this program itself.
+    pub own_read: bool,
     /// Whom or what the action was done to.
     pub target: Option<&'a str>,
     /// The ids of everything that was touched.
@@ -196,6 +198,8 @@ pub struct Origin<'a> {
     pub received_at: Option<i64>,
     /// The number of the commit.
     pub seq: Option<u64>,
+    /// Whether the activity is a read of the feed by this program itself.
+    pub own_read: bool,
 }
 
 /// What enrichment says of a record, each as it is stored.
@@ -240,6 +244,7 @@ impl<'a> Row<'a> {
             product: record.product,
             read_only: record.read_only,
             guessed: record.guessed,
+            own_read: origin.own_read,
             target: record.target.as_deref(),
             resources: record.resources.iter().map(Cow::as_ref).collect(),
             place: Place::of(known.place),

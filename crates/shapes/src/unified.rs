@@ -80,6 +80,7 @@ pub(crate) fn write(row: &Row, out: &mut Vec<u8>) {
             o.text("category", row.category);
             o.text("outcome", row.outcome);
             o.text("product", row.product);
+            o.some("own_read", row.own_read.then_some("true"));
             for (name, value) in row.agent.named() {
                 o.some(name, value);
             }

@@ -14,6 +14,7 @@ pub fn with_row(raw: &str, is_enriched: bool, check: impl FnOnce(&Row)) {
         source_ttl: 2190,
         received_at: Some(1_790_000_000_123_456),
         seq: Some(7),
+        own_read: false,
     };
     let known = Known {
         place: Some(
