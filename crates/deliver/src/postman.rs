@@ -1,15 +1,19 @@
 //! Changed alerts into the outbox: a subscriber that remembers, in the transaction that queues, how far it has come.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use auditlake_store::{
     Result,
-    alert::{self, AlertQuery, Alerts},
+    alert::{self, AlertQuery, Alerts, State},
     outbox::{NewDelivery, Outbox, Told},
 };
 use tokio::sync::watch;
 
-use crate::{Clock, id, notice::Notice, route::Route};
+use crate::{
+    Clock, id,
+    notice::{Event, Notice},
+    route::Route,
+};
 
 /// So many changed alerts are looked at in one go.
 const BATCH: u64 = 500;
@@ -63,8 +67,8 @@ impl Postman {
 
     /// Queues what has changed. Answers whether there may be more.
     pub async fn handle(&self) -> Result<bool> {
-        let before = self.outbox.handled().await?;
-        let after = before.unwrap_or(0);
+        let newest = *self.alerts.news().borrow();
+        let after = self.outbox.handled().await?.unwrap_or(0);
         let query = |limit| AlertQuery { after_news: Some(after), limit, ..AlertQuery::default() };
         let mut changed = self.alerts.alerts(&query(Some(BATCH))).await?;
         let is_cut = changed.len() as u64 >= BATCH;
@@ -77,12 +81,52 @@ impl Postman {
                 changed.retain(|alert| alert.news <= last);
             }
         }
-        let Some(handled) = changed.iter().map(|alert| alert.news).max() else { return Ok(false) };
-        let ids: Vec<String> = changed.iter().map(|alert| alert.finding.id.clone()).collect();
-        let told = if self.subscriptions.is_empty() { Vec::new() } else { self.outbox.told(&ids).await? };
-        let new = changed.iter().flat_map(|alert| self.deliveries(alert, &told)).collect();
+        let last = changed.iter().map(|alert| alert.news).max().unwrap_or(after);
+        // What was read up to a cut says nothing of the numbers behind it.
+        let handled = if is_cut { last } else { last.max(newest) };
+        if handled == after {
+            return Ok(false);
+        }
+        let mut new = Vec::new();
+        if !self.subscriptions.is_empty() {
+            let ids: Vec<String> = changed.iter().map(|alert| alert.finding.id.clone()).collect();
+            let told = self.outbox.told(&ids).await?;
+            new.extend(changed.iter().flat_map(|alert| self.deliveries(alert, &told)));
+            let numbers: HashSet<u64> = changed.iter().map(|alert| alert.news).collect();
+            if (numbers.len() as u64) < handled - after {
+                new.extend(self.vanished(handled).await?);
+            }
+        }
         self.outbox.enqueue(handled, new).await?;
         Ok(is_cut)
+    }
+
+    /// The end of alerts that are there no more: a number that no alert carries may be that of one that was taken back, as later
+    /// activities explained it.
+    async fn vanished(&self, handled: u64) -> Result<Vec<NewDelivery>> {
+        let mut ends = Vec::new();
+        for last in self.outbox.told_open().await? {
+            let is_ours = self.subscriptions.iter().any(|subscription| subscription.destination == last.destination);
+            if !is_ours || self.alerts.alert(&last.alert).await?.is_some() {
+                continue;
+            }
+            let Ok(mut notice) = serde_json::from_value::<Notice>(last.notice) else { continue };
+            let now = (self.clock)();
+            (notice.event, notice.at, notice.alert.state) = (Event::Ended, now, State::Closed);
+            (notice.by, notice.note) = (None, Some("withdrawn: activities that came later explain it".to_owned()));
+            ends.push(NewDelivery {
+                id: id::delivery(&last.destination, &last.alert, handled),
+                destination: last.destination,
+                alert: last.alert,
+                event: notice.event.as_str().to_owned(),
+                severity: last.severity,
+                alert_state: notice.alert.state.as_str().to_owned(),
+                count: last.count,
+                notice: serde_json::to_value(notice).unwrap_or_default(),
+                at: now,
+            });
+        }
+        Ok(ends)
     }
 
     fn deliveries(&self, alert: &alert::Alert, told: &[Told]) -> Vec<NewDelivery> {

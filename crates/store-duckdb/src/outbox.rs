@@ -64,6 +64,15 @@ impl Outbox for DuckStore {
         .await
     }
 
+    async fn told_open(&self) -> Result<Vec<Delivery>> {
+        self.read("reading what was told", |connection, _| {
+            let last = "number IN (SELECT max(number) FROM delivery WHERE state <> 'dead' GROUP BY destination, alert_id) \
+                        AND alert_state <> 'closed' ORDER BY number";
+            list(connection, last, Vec::new())
+        })
+        .await
+    }
+
     async fn due(&self, destination: &str, now: Timestamp, limit: usize) -> Result<Due> {
         let destination = destination.to_owned();
         self.read("reading what is to be delivered", move |connection, _| {

@@ -27,6 +27,9 @@ pub trait Outbox: Send + Sync + 'static {
     /// What each destination was last told of these alerts, dead letters left out.
     async fn told(&self, alerts: &[String]) -> Result<Vec<Told>>;
 
+    /// Of each alert that a destination was last told to be open or acknowledged, the delivery that said so, dead letters left out.
+    async fn told_open(&self) -> Result<Vec<Delivery>>;
+
     /// What waits for a destination and may be sent at `now`: of each alert the first that waits, in the order of their coming.
     async fn due(&self, destination: &str, now: Timestamp, limit: usize) -> Result<Due>;
 

@@ -39,6 +39,14 @@ impl List {
     }
 }
 
+impl List {
+    /// Takes an alert back, as detection does when later activities explain it.
+    fn withdraw(&self, id: &str) {
+        self.alerts.lock().unwrap().retain(|alert| alert.finding.id != id);
+        self.news.send_modify(|news| *news += 1);
+    }
+}
+
 #[async_trait]
 impl Alerts for List {
     async fn position(&self, _: &str) -> Result<u64> {
@@ -54,8 +62,8 @@ impl Alerts for List {
         found.truncate(query.limit.map_or(usize::MAX, |limit| limit as usize));
         Ok(found)
     }
-    async fn alert(&self, _: &str) -> Result<Option<Alert>> {
-        Ok(None)
+    async fn alert(&self, id: &str) -> Result<Option<Alert>> {
+        Ok(self.alerts.lock().unwrap().iter().find(|alert| alert.finding.id == id).cloned())
     }
     async fn act(&self, _: &str, _: Act) -> Result<Option<Alert>> {
         Ok(None)
@@ -167,4 +175,21 @@ async fn wakes_up_by_itself_and_ends_when_asked() {
     assert_eq!(queued(&outbox).await, ["chat a opened", "chat b opened"]);
     stop.send_replace(true);
     work.await.unwrap();
+}
+
+#[tokio::test]
+async fn who_was_told_of_an_alert_hears_that_it_was_taken_back() {
+    let (list, outbox) = (Arc::new(List::default()), Arc::new(MemoryOutbox::default()));
+    let postman = postman(&list, &outbox);
+    list.change(&["a", "b"], |_| ());
+    postman.handle().await.unwrap();
+    list.withdraw("a");
+    postman.handle().await.unwrap();
+    postman.handle().await.unwrap();
+    assert_eq!(queued(&outbox).await, ["chat a opened", "chat b opened", "chat a ended"]);
+    list.change(&["c"], |_| ());
+    list.withdraw("c");
+    postman.handle().await.unwrap();
+    assert_eq!(queued(&outbox).await.len(), 3, "nobody had heard of it");
+    assert_eq!(outbox.handled().await.unwrap(), Some(4));
 }

@@ -314,6 +314,9 @@ impl Outbox for Failing {
     async fn told(&self, alerts: &[String]) -> StoreResult<Vec<Told>> {
         self.inner.told(alerts).await
     }
+    async fn told_open(&self) -> StoreResult<Vec<Delivery>> {
+        self.inner.told_open().await
+    }
     async fn due(&self, destination: &str, now: Timestamp, limit: usize) -> StoreResult<Due> {
         self.inner.due(destination, now, limit).await
     }

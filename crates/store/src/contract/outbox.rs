@@ -154,9 +154,16 @@ async fn knows_what_was_told<E: Outbox + DeliveryLog>(outbox: &E) {
     assert_eq!(told(&["a1", "a3"]).await, [chat, mail.clone()]);
     assert_eq!(told(&["a'2"]).await, [of("chat", "a'2", "open", "high", 1)]);
     assert_eq!(told(&[]).await, []);
+    let open = async || {
+        let mut open = ids(&outbox.told_open().await.expect("told_open"));
+        open.sort();
+        open
+    };
+    assert_eq!(open().await, ["d3", "d4"], "a1 was told to be closed in the chat");
     outbox.settle("d1", Outcome::Delivered { at: at(2) }).await.expect("settle");
     outbox.settle("d2", Outcome::Dead { at: at(2), error: "refused".into() }).await.expect("settle");
     assert_eq!(told(&["a1"]).await, [of("chat", "a1", "open", "high", 1), mail], "a dead letter has told nobody");
+    assert_eq!(open().await, ["d1", "d3", "d4"]);
 }
 
 async fn lists_and_forgets<E: Outbox + DeliveryLog>(outbox: &E) {

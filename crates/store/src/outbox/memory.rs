@@ -105,6 +105,24 @@ impl Outbox for MemoryOutbox {
         Ok(told)
     }
 
+    async fn told_open(&self) -> Result<Vec<Delivery>> {
+        let held = self.held();
+        let mut last: Vec<usize> = Vec::new();
+        for (at, delivery) in held.deliveries.iter().enumerate() {
+            if delivery.state == DeliveryState::Dead {
+                continue;
+            }
+            let same = |other: &usize| {
+                let other = &held.deliveries[*other];
+                (&other.destination, &other.alert) == (&delivery.destination, &delivery.alert)
+            };
+            last.retain(|other| !same(other));
+            last.push(at);
+        }
+        let open = last.into_iter().filter(|at| held.deliveries[*at].alert_state != "closed");
+        Ok(open.map(|at| held.shown(at)).collect())
+    }
+
     async fn due(&self, destination: &str, now: Timestamp, limit: usize) -> Result<Due> {
         let held = self.held();
         let mut due = Due::default();
