@@ -10,18 +10,25 @@ TRUTH is a file of activities, a line each: a simulation's truth file, or what `
 `anthropic` (Anthropic's own SDK, with its cursor pages). Neither knows of Auditlake: each is given an address and a key, nothing
 else. Exit code 1 if any of them gets other activities, or any twice, or in another order.
 """
-import argparse, asyncio, json, os, sys, time
+import argparse, asyncio, calendar, json, os, sys, time
 
 LIMIT = 1000
 
 def truth_of(file):
-    """(created_at, id) of every activity, oldest first."""
+    """(id, type, user, microseconds) of every activity, newest first, ties by id, as the feed orders them."""
     rows = []
     for line in open(file, encoding="utf-8"):
         row = json.loads(line)
-        row = row.get("activity", row)
-        rows.append((row["id"], row["type"], (row.get("actor") or {}).get("user_id")))
+        # `auditlake search` writes columns; the activity itself is one of them.
+        row = json.loads(row["rawLog"]) if "rawLog" in row else row.get("activity", row)
+        rows.append((row["id"], row["type"], (row.get("actor") or {}).get("user_id"), microseconds(row["created_at"])))
+    rows.sort(key=lambda row: (row[3], row[0].encode()), reverse=True)
     return rows
+
+def microseconds(text):
+    """Of a time in UTC, since 1970; finer digits dropped."""
+    whole, _, fraction = text.removesuffix("Z").partition(".")
+    return calendar.timegm(time.strptime(whole, "%Y-%m-%dT%H:%M:%S")) * 1_000_000 + int(fraction[:6].ljust(6, "0"))
 
 def community(url, key, **filters):
     from claude_compliance_sdk import ComplianceClient
@@ -52,7 +59,7 @@ def main():
     key = os.environ["FEED_KEY"]
     rows = truth_of(asked.truth)
     kinds = {row[1] for row in rows}
-    person = next(user for _, _, user in rows if user)
+    person = next(row[2] for row in rows if row[2])
     rare = sorted(kinds)[0]
     cases = [
         ("everything", {}, lambda row: True),
@@ -66,15 +73,19 @@ def main():
             started = time.time()
             found = client(asked.url, key, **filters)
             seconds = time.time() - started
-            expected = {row[0] for row in rows if belongs(row)}
+            in_order = [row[0] for row in rows if belongs(row)]
+            if "order" in filters:
+                in_order.reverse()
+            expected = set(in_order)
             # What other clients left behind while this one walked is no part of the truth.
             known = {row[0] for row in rows}
             own = [one for one in found if one not in known]
+            is_ordered = [one for one in found if one in known] == in_order
             missing, extra = len(expected - set(found)), len(set(found) & known - expected)
             twice = len(found) - len(set(found))
-            is_good &= not (missing or extra or twice)
+            is_good &= is_ordered and not (missing or extra or twice)
             print(f"{name}, {what}: {len(found)} activities in {seconds:.1f} s, of the truth's {len(expected)} missing {missing}, "
-                  f"extra {extra}, twice {twice}, new since {len(own)}")
+                  f"extra {extra}, twice {twice}, new since {len(own)}, {'in order' if is_ordered else 'IN ANOTHER ORDER'}")
     sys.exit(0 if is_good else 1)
 
 main()
