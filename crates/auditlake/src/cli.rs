@@ -57,6 +57,12 @@ pub enum Command {
     Ledger(Ledger),
     /// What the catalogue does not know, and what differs when it is read again
     Drift(Drift),
+    /// Detection rules
+    #[command(subcommand)]
+    Rules(Rules),
+    /// Alerts, and what people made of them
+    #[command(subcommand)]
+    Alerts(Alerts),
     /// What is known of an activity type; all types without a name
     Catalog(Catalog),
     /// The feed of a simulated organisation alone
@@ -221,6 +227,96 @@ pub struct Drift {
     #[arg(long, value_name = "T")]
     pub since: Option<String>,
     /// At most so much
+    #[arg(long, value_name = "N")]
+    pub limit: Option<u64>,
+    #[arg(long, value_enum)]
+    pub format: Option<ListFormat>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Rules {
+    /// Every rule: those that are compiled in, and those of the configured directory
+    List {
+        #[arg(long, value_enum)]
+        format: Option<ListFormat>,
+    },
+    /// One rule: what it finds, why it matters, what to do; its text with --format json
+    Show {
+        /// Its name
+        id: String,
+        #[arg(long, value_enum)]
+        format: Option<ListFormat>,
+    },
+    /// Compare rules with the catalogue: what names a type, field or value that the feed never sends can never fire; exit code 3 if any is wrong
+    Lint {
+        /// A file or directory of rules [default: all that run here]
+        dir: Option<PathBuf>,
+        #[arg(long, value_enum)]
+        format: Option<ListFormat>,
+    },
+    /// Run the tests inside rules; exit code 3 if one fails
+    Test {
+        /// A file or directory of rules [default: all that run here]
+        dir: Option<PathBuf>,
+        #[arg(long, value_enum)]
+        format: Option<ListFormat>,
+    },
+    /// What rules would have found in what is stored
+    Backtest {
+        /// One rule, also one that is switched off [default: all that run here]
+        id: Option<String>,
+        /// From this time: RFC 3339, a date, or an age such as 15m, 24h, 7d, 6y
+        #[arg(long, value_name = "T")]
+        since: String,
+        #[arg(long, value_enum)]
+        format: Option<ListFormat>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Alerts {
+    /// Alerts, the newest first
+    List(ListAlerts),
+    /// One alert: what happened, what to do, who did what
+    Show {
+        /// Its id, `alert_…`
+        id: String,
+        #[arg(long, value_enum)]
+        format: Option<ListFormat>,
+    },
+    /// Say that somebody looks at it
+    Ack {
+        /// Its id, `alert_…`
+        id: String,
+        /// In your words
+        #[arg(long)]
+        note: Option<String>,
+    },
+    /// Say that it is done with; news opens it again
+    Close {
+        /// Its id, `alert_…`
+        id: String,
+        /// What it was
+        #[arg(long)]
+        note: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct ListAlerts {
+    /// Only of this rule
+    #[arg(long, value_name = "ID")]
+    pub rule: Option<String>,
+    /// Only of at least this severity: informational, low, medium, high, critical
+    #[arg(long, value_name = "SEVERITY")]
+    pub severity: Option<auditlake_store::alert::Severity>,
+    /// Only in this state: open, acknowledged, closed
+    #[arg(long, value_name = "STATE")]
+    pub state: Option<auditlake_store::alert::State>,
+    /// Only with activities at or after this time
+    #[arg(long, value_name = "T")]
+    pub since: Option<String>,
+    /// At most so many
     #[arg(long, value_name = "N")]
     pub limit: Option<u64>,
     #[arg(long, value_enum)]

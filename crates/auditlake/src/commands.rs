@@ -1,5 +1,6 @@
 //! The commands, a room each.
 
+mod alerts;
 mod catalog;
 mod check;
 mod collect;
@@ -11,6 +12,7 @@ mod import;
 mod keys;
 mod ledger;
 mod query;
+mod rules;
 mod run;
 mod search;
 mod simulate;
@@ -44,6 +46,8 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Backfill(words) => collect::run(&config()?, words, Job::Backfill).await,
         Command::Reconcile(words) => collect::run(&config()?, words, Job::Reconcile).await,
         Command::Drift(words) => drift::run(&config()?, words).await,
+        Command::Rules(words) => rules::run(&config()?, words).await,
+        Command::Alerts(words) => alerts::run(&config()?, words).await,
         Command::Catalog(words) => catalog::run(words),
         Command::Simulate(words) => simulate::run(words).await,
         Command::Keys(words) => keys::run(&config()?, words),

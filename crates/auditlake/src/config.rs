@@ -33,6 +33,7 @@ pub struct Config {
     pub store: Store,
     pub query: Query,
     pub feed: Feed,
+    pub detect: Detect,
     #[serde(rename = "source")]
     pub sources: Vec<SourceConfig>,
 }
@@ -65,6 +66,20 @@ pub struct Feed {
     pub serve_own_reads: bool,
 }
 
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Detect {
+    pub rules: Option<PathBuf>,
+    pub silent_hours: u64,
+    pub stalled_minutes: u64,
+}
+
+impl Default for Detect {
+    fn default() -> Self {
+        Detect { rules: None, silent_hours: 24, stalled_minutes: 60 }
+    }
+}
+
 /// The port of the page and the API, if none is named.
 pub const PORT: u16 = 8420;
 
@@ -77,6 +92,7 @@ impl Default for Config {
             store: Store::default(),
             query: Query::default(),
             feed: Feed::default(),
+            detect: Detect::default(),
             sources: Vec::new(),
         }
     }

@@ -6,7 +6,10 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use auditlake_store::{DriftQuery, DriftRow, LedgerQuery, LedgerRow, Reader, Rows, Select, Sql, SqlQuery, Status};
+use auditlake_store::{
+    DriftQuery, DriftRow, LedgerQuery, LedgerRow, Reader, Rows, Select, Sql, SqlQuery, Status,
+    alert::{Act, Alert, AlertQuery, Alerts},
+};
 use store_duckdb::DuckStore;
 
 use crate::{
@@ -97,6 +100,38 @@ impl Lake {
         match self {
             Lake::Here(here) => Ok(here.store.drift(query).await?),
             Lake::There(remote) => remote.drift(query).await,
+        }
+    }
+}
+
+/// Alerts.
+impl Lake {
+    /// Has everything detected that is committed, where no service does it.
+    pub async fn detect(&self, config: &Config) -> Result<()> {
+        let Lake::Here(here) = self else { return Ok(()) };
+        let rules = detect::Rules::read(config.detect.rules.clone());
+        let mut watch = detect::Watch::new(Arc::new(here.store.clone()), rules).await?;
+        Ok(watch.catch_up().await?)
+    }
+
+    pub async fn alerts(&self, query: &AlertQuery) -> Result<Vec<Alert>> {
+        match self {
+            Lake::Here(here) => Ok(here.store.alerts(query).await?),
+            Lake::There(remote) => remote.alerts(query).await,
+        }
+    }
+
+    pub async fn alert(&self, id: &str) -> Result<Option<Alert>> {
+        match self {
+            Lake::Here(here) => Ok(here.store.alert(id).await?),
+            Lake::There(remote) => remote.alert(id).await,
+        }
+    }
+
+    pub async fn act(&self, id: &str, act: Act) -> Result<Option<Alert>> {
+        match self {
+            Lake::Here(here) => Ok(here.store.act(id, act).await?),
+            Lake::There(remote) => remote.act(id, &act).await,
         }
     }
 }

@@ -6,6 +6,7 @@ use anyhow::{Context, Result, anyhow};
 use arrow::{array::RecordBatch, buffer::Buffer, ipc::reader::StreamDecoder};
 use auditlake_store::{
     Columns, DriftQuery, DriftRow, LedgerQuery, LedgerRow, Order, Rows, Select, SqlQuery, StoreError,
+    alert::{Act, Alert, AlertQuery},
 };
 use futures::{Stream, StreamExt, stream};
 use reqwest::{Response, StatusCode};
@@ -123,6 +124,29 @@ impl Remote {
         words.extend(query.limit.map(|limit| ("limit", limit.to_string())));
         let response = self.send(self.ask(reqwest::Method::GET, "/api/v1/drift", &words)?).await?;
         Ok(response.json().await?)
+    }
+
+    pub async fn alerts(&self, query: &AlertQuery) -> Result<Vec<Alert>> {
+        let mut words: Vec<(&str, String)> = vec![("settled", "true".to_owned())];
+        words.extend(query.rule.clone().map(|rule| ("rule", rule)));
+        words.extend(query.severity.map(|severity| ("severity", severity.to_string())));
+        words.extend(query.state.map(|state| ("state", state.to_string())));
+        words.extend(query.window.since.map(|since| ("since", since.to_string())));
+        words.extend(query.limit.map(|limit| ("limit", limit.to_string())));
+        Ok(self.send(self.ask(reqwest::Method::GET, "/api/v1/alerts", &words)?).await?.json().await?)
+    }
+
+    pub async fn alert(&self, id: &str) -> Result<Option<Alert>> {
+        let words = [("settled", "true".to_owned()), ("id", id.to_owned())];
+        let list: Vec<Alert> =
+            self.send(self.ask(reqwest::Method::GET, "/api/v1/alerts", &words)?).await?.json().await?;
+        Ok(list.into_iter().next())
+    }
+
+    pub async fn act(&self, id: &str, act: &Act) -> Result<Option<Alert>> {
+        let body = json!({ "id": id, "who": act.who, "what": act.what, "note": act.note });
+        let request = self.request(reqwest::Method::POST, "/api/v1/alerts").json(&body);
+        Ok(self.send(request).await?.json().await?)
     }
 
     /// The sequence numbers of commits as they come; ends when the service does.

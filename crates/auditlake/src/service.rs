@@ -5,6 +5,7 @@
 //! page, then the store.
 
 mod budgets;
+mod detection;
 mod import;
 mod jobs;
 mod progress;
@@ -53,6 +54,7 @@ pub struct Running {
     reads: Writing,
     watched: Arc<watch::Sources>,
     collectors: Collectors,
+    detection: detection::Detection,
     sources: Vec<(sync::watch::Receiver<SourceState>, JoinHandle<collect::Result<()>>)>,
     stoppers: Vec<Stopper>,
 }
@@ -84,7 +86,12 @@ impl Running {
         let intake = import::routes(config, data, &store).merge(jobs::routes(&collectors, closed.clone()));
         let intake = web::guard::check_token(intake, &token);
         let (served, reads) = served::serve(config, data, Arc::new(store.clone()), address);
-        let router = web::router(site).merge(web::guard::protect(intake, &[])).merge(served);
+        let detection = detection::start(config, &store, watched.clone(), &closed).await?;
+        let alerts = web::guard::check_token(detection.routes(&store), &token);
+        let router = web::router(site)
+            .merge(web::guard::protect(intake, &[]))
+            .merge(web::guard::protect(alerts, &[]))
+            .merge(served);
         let listener = listener.tap_io(|connection| {
             if let Err(error) = connection.set_nodelay(true) {
                 tracing::debug!(%error, "cannot switch off Nagle's algorithm");
@@ -110,6 +117,7 @@ impl Running {
             reads,
             watched,
             collectors,
+            detection,
             sources: Vec::new(),
             stoppers: Vec::new(),
         })
@@ -150,6 +158,7 @@ impl Running {
         if tokio::time::timeout(GRACE, self.server).await.is_err() {
             abort.abort();
         }
+        self.detection.finish(GRACE).await;
         self.reads.finish(GRACE).await;
         self.store.checkpoint().await.context("cannot tidy the store up")?;
         drop(self.here);

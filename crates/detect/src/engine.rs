@@ -73,6 +73,8 @@ pub struct Engine {
     turn: u64,
     entries: usize,
     room: usize,
+    /// So many activities are listed in an alert.
+    most: usize,
 }
 
 /// What is kept for one rule, by entity.
@@ -138,6 +140,7 @@ impl Engine {
             turn: 0,
             entries: 0,
             room: ROOM,
+            most: Finding::MAX_ACTIVITIES,
         }
     }
 
@@ -145,6 +148,13 @@ impl Engine {
     #[must_use]
     pub fn with_room(mut self, entries: usize) -> Self {
         self.room = entries;
+        self
+    }
+
+    /// An engine that lists every activity in its alerts.
+    #[must_use]
+    pub fn with_all_evidence(mut self) -> Self {
+        self.most = usize::MAX;
         self
     }
 
@@ -252,7 +262,7 @@ impl Engine {
                     }
                     return;
                 };
-                let finding = finding::make(unit, id.clone(), entity, found, &self.names, &self.followed);
+                let finding = finding::make(unit, id.clone(), entity, found, &self.names, &self.followed, self.most);
                 if self.known.get(&id).is_some_and(|known| known.as_ref() == Some(&finding)) {
                     return;
                 }

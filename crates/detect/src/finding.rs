@@ -29,6 +29,7 @@ pub(crate) fn make(
     found: Found,
     names: &Names,
     followed: &HashMap<String, i64>,
+    most: usize,
 ) -> Finding {
     let rule = &unit.rule;
     let first = found.evidence.first();
@@ -69,12 +70,7 @@ pub(crate) fn make(
         count: found.count,
         first: time(first.map_or(found.last, |entry| entry.time)),
         last: time(found.last),
-        activities: found
-            .evidence
-            .iter()
-            .take(Finding::MAX_ACTIVITIES)
-            .map(|entry| entry.id.as_ref().to_owned())
-            .collect(),
+        activities: found.evidence.iter().take(most).map(|entry| entry.id.as_ref().to_owned()).collect(),
         summary: summary(unit),
         next_steps: next_steps.collect(),
         false_positives: rule.false_positives.clone(),

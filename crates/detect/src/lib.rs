@@ -19,12 +19,15 @@ mod posture;
 mod rule;
 mod sample;
 mod seen;
+pub mod silence;
 mod template;
 pub mod trial;
 mod types;
+mod watch;
 
 pub use engine::{Depth, Engine, Input, Missing, Update};
 pub use error::{Place, Problem};
 pub use pack::{Pack, builtin};
-pub use rule::{Kind, Rule, Test};
+pub use rule::{Kind, Rule, Test, Triage};
 pub use seen::{Enrichment, Seen};
+pub use watch::{Lake, Rules, Watch, observed};

@@ -121,6 +121,22 @@ impl Pack {
         Pack::new(builtin(), dir.map(load::directory).unwrap_or_default())
     }
 
+    /// As [`Pack::load`], with one rule alone, even if it is switched off; every rule if there is none of that name.
+    pub fn trying(dir: Option<&Path>, id: &str) -> Pack {
+        let (mut given, mut own) = (builtin(), dir.map(load::directory).unwrap_or_default());
+        for rule in given.rules.iter_mut().chain(&mut own.rules) {
+            rule.enabled = rule.id == id;
+        }
+        given.overrides.clear();
+        own.overrides.clear();
+        Pack::new(given, own)
+    }
+
+    /// How many days before a time its alerts depend on.
+    pub fn reach_days(&self) -> i64 {
+        self.units.iter().map(|unit| (unit.plan.reach() + unit.group) / DAY + 1).max().unwrap_or(1)
+    }
+
     /// Makes rules ready; `own` rules take the place of `given` ones of the same id.
     pub fn new(given: Loaded, own: Loaded) -> Pack {
         let mut pack = Pack::default();

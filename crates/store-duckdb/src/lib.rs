@@ -4,6 +4,7 @@
 //! the view `anthropic_logs` over it (see [`schema`]). One writer at a time, any number of readers, each on a connection of
 //! its own. Everything that calls the engine runs on blocking threads. Only this crate knows that there is DuckDB.
 
+mod alerts;
 mod bulk;
 mod database;
 mod drift;
@@ -75,6 +76,7 @@ struct Inner {
     kept: feed::Kept,
     lists: feed::Lists,
     queued: watch::Sender<u64>,
+    news: watch::Sender<u64>,
 }
 
 impl DuckStore {
@@ -88,9 +90,11 @@ impl DuckStore {
         let connection = database.connect()?;
         schema::migrate(&connection)?;
         let seq = writer::last_seq(&connection)?;
+        let last_news = alerts::last_news(&connection)?;
         drop(connection);
         let writer = database.connect_writer()?;
         let (commits, _) = watch::channel(seq);
+        let (news, _) = watch::channel(last_news);
         Ok(DuckStore {
             inner: Arc::new(Inner {
                 options,
@@ -101,6 +105,7 @@ impl DuckStore {
                 kept: feed::Kept::default(),
                 lists: feed::Lists::default(),
                 queued: watch::Sender::default(),
+                news,
             }),
         })
     }

@@ -18,7 +18,7 @@ mod enrichment;
 pub(crate) use enrichment::{IDENTITY, agent, enrichment_texts, person, place, place_text};
 
 /// The version that this program writes.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 
 /// How version N + 1 is made of version N. What stands here was shipped once and never changes again.
 const MIGRATIONS: [&str; VERSION as usize] = [
@@ -26,6 +26,7 @@ const MIGRATIONS: [&str; VERSION as usize] = [
     include_str!("schema/v2.sql"),
     include_str!("schema/v3.sql"),
     include_str!("schema/v4.sql"),
+    include_str!("schema/v5.sql"),
 ];
 
 /// Brings the file to [`VERSION`], each step in a transaction of its own, and makes the views anew.
@@ -202,9 +203,11 @@ fn views() -> String {
         "CREATE OR REPLACE VIEW anthropic_logs AS SELECT {unified} FROM activity; \
          CREATE OR REPLACE VIEW activities AS SELECT {unified}, {beside} FROM activity; \
          CREATE OR REPLACE VIEW drift AS SELECT source_id, kind, event_name AS \"type\", name, value, first_seen, last_seen, \
-         times AS \"count\", example FROM drift_state;",
+         times AS \"count\", example FROM drift_state; \
+         CREATE OR REPLACE VIEW observed AS SELECT {observed} FROM activity; {ALERTS}",
         unified = unified(),
-        beside = beside()
+        beside = beside(),
+        observed = observed()
     )
 }
 
@@ -224,6 +227,27 @@ pub(crate) fn summary() -> String {
         ("organizationID", "organization_id".into()),
         ("sourceID", "source_id".into()),
         ("eventID", "event_id".into()),
+    ])
+}
+
+/// Alerts for people who ask with SQL.
+const ALERTS: &str = "CREATE OR REPLACE VIEW alerts AS SELECT id, rule, severity, state, title, entity, count, first_seen AS \"first\", \
+     last_seen AS \"last\", historical, raised_at AS \"raisedAt\", changed_at AS \"changedAt\", \
+     json_extract_string(finding, '$.tags[*]') AS tags, json_extract_string(finding, '$.organization') AS \"organizationID\" FROM alert; \
+     CREATE OR REPLACE VIEW alert_activities AS SELECT id AS \"alertID\", rule, \
+     unnest(json_extract_string(finding, '$.activities[*]')) AS \"eventID\" FROM alert;";
+
+/// What a subscriber sees of an activity.
+pub(crate) fn observed() -> String {
+    list(&[
+        ("seq", "seq".into()),
+        ("eventTime", "event_time".into()),
+        ("sourceID", "source_id".into()),
+        ("eventName", "event_name".into()),
+        ("place", "place".into()),
+        ("agent", "agent".into()),
+        ("person", "person".into()),
+        ("rawLog", raw_log()),
     ])
 }
 

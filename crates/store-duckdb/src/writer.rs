@@ -98,7 +98,7 @@ impl WriterState {
         bulk.execute(&format!("CHECKPOINT {}", bulk.database()))
     }
 
-    fn connections(&self) -> duckdb::Result<&Connections> {
+    pub(crate) fn connections(&self) -> duckdb::Result<&Connections> {
         self.connections.as_ref().ok_or_else(|| duckdb::Error::InvalidPath("the database is closed".into()))
     }
 

@@ -3,7 +3,7 @@
 //! The machine's part of an alert ([`Finding`]) is computed from the stored activities and replaced as a whole whenever they say
 //! something else. People's part (state, notes) is only ever added to. Both meet in [`Alert`].
 
-use std::{fmt, str::FromStr};
+use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -284,7 +284,11 @@ pub struct Observe {
 /// Shows committed activities to subscribers.
 #[async_trait]
 pub trait Observed: Send + Sync + 'static {
-    /// Activities with what is derived from them, in the order in which they were committed: columns `seq`, `eventTime`, `sourceID`, `place`, `agent`,
-    /// `person`, `rawLog`. The three in the middle are enrichment's texts of parts with U+001F between them, `NULL` where nothing is known.
+    /// Activities with what is derived from them, in the order in which they were committed: columns `seq`, `eventTime`, `sourceID`,
+    /// `eventName`, `place`, `agent`, `person`, `rawLog`. The three in the middle are enrichment's texts of parts with U+001F between them, `NULL` where nothing is known. A
+    /// question without numbers of commits is answered in any order.
     async fn observe(&self, observe: &Observe) -> Result<Rows>;
+
+    /// When the first commit of each source was made: what happened before was the past already.
+    async fn followed_since(&self) -> Result<BTreeMap<String, Timestamp>>;
 }

@@ -3,6 +3,7 @@
 //! An engine's own tests call [`run`] with a way to open an empty store. Each part panics with what was expected where the
 //! engine differs. The truth beside it is a plain list of activities.
 
+pub mod alerts;
 mod feed;
 pub mod outbox;
 mod read;

@@ -82,6 +82,30 @@ pub const SETTINGS: &[Setting] = &[
     ),
     setting("feed", "serve_own_reads", Kind::Switch, "false", "true", "whether the served feed shows who read it, too"),
     setting(
+        "detect",
+        "rules",
+        Kind::Text,
+        "none",
+        "/etc/auditlake/rules",
+        "a directory of rules, exceptions and overrides beside those that are compiled in (docs/rules.md)",
+    ),
+    setting(
+        "detect",
+        "silent_hours",
+        Kind::Whole,
+        "24",
+        "8",
+        "hours without any activity from a source that make an alert; 0: none do",
+    ),
+    setting(
+        "detect",
+        "stalled_minutes",
+        Kind::Whole,
+        "60",
+        "15",
+        "minutes without an answer of the feed that make an alert; 0: none do",
+    ),
+    setting(
         "source",
         "name",
         Kind::Text,
@@ -268,6 +292,7 @@ pub fn markdown() -> String {
         ("store", "`[store]`: the embedded engine."),
         ("query", "`[query]`: what one query may take."),
         ("feed", "`[feed]`: the Activity Feed that this deployment serves."),
+        ("detect", "`[detect]`: rules and alerts."),
         ("source", "`[[source]]`: one for each feed, each with a key of its own."),
     ] {
         let _ = writeln!(page, "\n## {}\n\n{about}\n", if section.is_empty() { "General" } else { section });

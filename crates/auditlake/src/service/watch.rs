@@ -21,7 +21,7 @@ impl Sources {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(state);
     }
 
-    fn states(&self) -> Vec<SourceState> {
+    pub fn states(&self) -> Vec<SourceState> {
         let held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         held.iter().map(|state| state.borrow().clone()).collect()
     }

@@ -9,6 +9,7 @@ mod backfill;
 mod catalog;
 mod check;
 mod demo;
+mod detection;
 mod disk;
 mod feed;
 mod http;

@@ -1,0 +1,149 @@
+//! The silence between activities: a source that says nothing, a feed that does not answer. An alert while it lasts, and the
+//! gap's timeline with what to look at once it has ended.
+
+use auditlake_store::alert::{Alert, Finding, Step};
+use jiff::{SignedDuration, Timestamp};
+
+use crate::{
+    finding,
+    pack::Pack,
+    rule::{Rule, Triage},
+};
+
+/// What is known of a source now.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Pulse {
+    /// The source.
+    pub source: String,
+    /// The event time of its newest activity.
+    pub newest: Option<Timestamp>,
+    /// Since when it is followed.
+    pub since: Option<Timestamp>,
+    /// Since when the feed has not answered, or has not shown our own requests.
+    pub stalled: Option<Timestamp>,
+    /// What is wrong with it, in words.
+    pub trouble: Option<String>,
+}
+
+/// How long silence may last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// Without any activity; `None`: for ever.
+    pub silent: Option<SignedDuration>,
+    /// Without an answer of the feed; `None`: for ever.
+    pub stalled: Option<SignedDuration>,
+}
+
+/// The rule for a source without activities.
+pub const SILENT: &str = "source-silent";
+/// The rule for a feed that does not answer.
+pub const STALLED: &str = "feed-stalled";
+
+/// What is to be said now: alerts that begin, and open ones whose silence has ended. `stored` are the alerts of the two rules.
+pub fn watch(pack: &Pack, patience: Patience, pulses: &[Pulse], stored: &[Alert], now: Timestamp) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for pulse in pulses {
+        let silent = pulse.newest.or(pulse.since).filter(|_| patience.silent.is_some());
+        let pairs = [(SILENT, silent, patience.silent), (STALLED, pulse.stalled, patience.stalled)];
+        for (rule, since, patience) in pairs {
+            let Some(rule) = pack.rules.get(rule).filter(|rule| rule.enabled) else { continue };
+            let begun = since.zip(patience).filter(|(since, patience)| now.duration_since(*since) >= *patience);
+            let id = begun.map(|(since, _)| finding::id(&rule.id, &pulse.source, since.as_microsecond()));
+            if let (Some(id), Some((since, patience))) = (&id, begun)
+                && stored.iter().all(|alert| alert.finding.id != *id)
+            {
+                findings.push(begins(rule, id.clone(), pulse, since, patience));
+            }
+            let lasting = stored.iter().filter(|alert| {
+                alert.finding.rule == rule.id && alert.finding.entity == pulse.source && !has_ended(&alert.finding)
+            });
+            for alert in lasting.filter(|alert| id.as_ref() != Some(&alert.finding.id)) {
+                let end = if rule.id == SILENT { pulse.newest.unwrap_or(now) } else { now };
+                findings.push(ended(&alert.finding, end));
+            }
+        }
+    }
+    findings
+}
+
+/// What a finding's title ends with when its silence has.
+const ENDED: &str = " (it has ended)";
+
+fn has_ended(finding: &Finding) -> bool {
+    finding.title.ends_with(ENDED)
+}
+
+fn begins(rule: &Rule, id: String, pulse: &Pulse, since: Timestamp, patience: SignedDuration) -> Finding {
+    let what = match rule.id.as_str() {
+        SILENT => "no activities from",
+        _ => "the feed does not answer for",
+    };
+    let mut steps: Vec<Step> = rule
+        .more
+        .triage
+        .iter()
+        .map(|step| match step {
+            Triage::Text(text) => Step { text: text.clone(), search: None },
+            Triage::Link { text, search } => Step { text: text.clone(), search: Some(search.clone()) },
+        })
+        .collect();
+    steps.push(before(since));
+    let trouble = pulse.trouble.as_ref().map(|trouble| format!(" {trouble}.")).unwrap_or_default();
+    Finding {
+        id,
+        rule: rule.id.clone(),
+        rule_title: rule.title.clone(),
+        severity: rule.severity,
+        title: format!("{what} {} since {}", pulse.source, shown(since)),
+        entity: pulse.source.clone(),
+        count: 0,
+        first: since,
+        last: since.checked_add(patience).unwrap_or(since),
+        activities: Vec::new(),
+        summary: format!("{}{trouble} {}", rule.description, rule.more.why),
+        next_steps: steps,
+        false_positives: rule.false_positives.clone(),
+        tags: rule.tags.clone(),
+        organization: None,
+        source: Some(pulse.source.clone()),
+        historical: false,
+    }
+}
+
+fn ended(finding: &Finding, end: Timestamp) -> Finding {
+    let mut finding = finding.clone();
+    let length = end.duration_since(finding.first);
+    let (hours, minutes) = (length.as_hours(), length.as_mins() % 60);
+    finding.title.push_str(ENDED);
+    finding.summary.push_str(&format!(
+        " The gap: from {} to {}, {hours} h {minutes} min. What happened in it may still arrive late; it is then no gap.",
+        shown(finding.first),
+        shown(end)
+    ));
+    finding.last = end.max(finding.last);
+    finding.next_steps.push(Step {
+        text: "What came first after the gap".to_owned(),
+        search: Some(format!("time:>={} time:<{}", shown(end), shown(hour_after(end)))),
+    });
+    finding.next_steps.push(Step {
+        text: "Whether logging was switched off and on".to_owned(),
+        search: Some("type:org_compliance_api_settings_updated".to_owned()),
+    });
+    finding
+}
+
+fn before(since: Timestamp) -> Step {
+    let hour = since.checked_sub(SignedDuration::from_hours(1)).unwrap_or(since);
+    Step {
+        text: "What happened last before the gap".to_owned(),
+        search: Some(format!("time:>={} time:<={}", shown(hour), shown(since))),
+    }
+}
+
+fn hour_after(time: Timestamp) -> Timestamp {
+    time.checked_add(SignedDuration::from_hours(1)).unwrap_or(time)
+}
+
+fn shown(time: Timestamp) -> String {
+    jiff::fmt::strtime::format("%Y-%m-%dT%H:%M:%SZ", time).unwrap_or_else(|_| time.to_string())
+}
