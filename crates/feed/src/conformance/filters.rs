@@ -31,6 +31,11 @@ super::tasks! {
     "filtered-walk-back" "and so it does backwards, oldest first" filtered_walk_back
 }
 
+/// A value as it stands in a URL: ids and types are whatever the feed says they are.
+fn escaped(value: &str) -> String {
+    form_urlencoded::byte_serialize(value.as_bytes()).collect()
+}
+
 fn types(truth: &Truth, count: usize) -> Verdict<Vec<String>> {
     truth.values("types", count, |row| Some(&row.kind))
 }
@@ -73,7 +78,7 @@ async fn encoded_brackets(trial: &mut Trial, truth: &Truth) -> Verdict {
     let rows = truth.only(|row| row.kind == kind)?;
     let window = truth.query().encode();
     for name in ["activity_types[]", "activity_types%5B%5D", "activity_types%5b%5d"] {
-        trial.expect_of(&format!("{window}&{name}={kind}&limit={MAX_LIMIT}"), &rows).await?;
+        trial.expect_of(&format!("{window}&{name}={}&limit={MAX_LIMIT}", escaped(&kind)), &rows).await?;
     }
     Ok("the same in three spellings".into())
 }
@@ -109,7 +114,8 @@ async fn type_unknown(trial: &mut Trial, _: &Truth) -> Verdict {
 
 async fn both_type_filters(trial: &mut Trial, truth: &Truth) -> Verdict {
     let kinds = types(truth, 2)?;
-    trial.refused(&format!("activity_types[]={}&exclude_activity_types[]={}", kinds[0], kinds[1]), 400).await
+    let (one, other) = (escaped(&kinds[0]), escaped(&kinds[1]));
+    trial.refused(&format!("activity_types[]={one}&exclude_activity_types[]={other}"), 400).await
 }
 
 async fn actor_one(trial: &mut Trial, truth: &Truth) -> Verdict {
@@ -121,14 +127,16 @@ async fn actor_one(trial: &mut Trial, truth: &Truth) -> Verdict {
 async fn actor_alias(trial: &mut Trial, truth: &Truth) -> Verdict {
     let user = users(truth, 1)?.swap_remove(0);
     let rows = truth.only(|row| by(row, &user))?;
-    trial.expect_of(&format!("{}&user_ids[]={user}&limit={MAX_LIMIT}", truth.query().encode()), &rows).await
+    let query = format!("{}&user_ids[]={}&limit={MAX_LIMIT}", truth.query().encode(), escaped(&user));
+    trial.expect_of(&query, &rows).await
 }
 
 async fn actor_merged(trial: &mut Trial, truth: &Truth) -> Verdict {
     let users = users(truth, 2)?;
     let rows = truth.only(|row| by(row, &users[0]) || by(row, &users[1]))?;
     let window = truth.query().encode();
-    let query = format!("{window}&actor_ids[]={}&user_ids[]={}&limit={MAX_LIMIT}", users[0], users[1]);
+    let (one, other) = (escaped(&users[0]), escaped(&users[1]));
+    let query = format!("{window}&actor_ids[]={one}&user_ids[]={other}&limit={MAX_LIMIT}");
     trial.expect_of(&query, &rows).await
 }
 

@@ -70,12 +70,15 @@ pub(super) struct Seen {
 pub(super) struct Trial {
     client: crate::client::Client,
     retries: u32,
+    /// Whether all retries of an earlier request were in vain: then the feed is down, and the next ones are not repeated
+    /// until one is answered again.
+    is_down: bool,
     asked: Vec<String>,
 }
 
 impl Trial {
     pub fn new(client: crate::client::Client, retries: u32) -> Trial {
-        Trial { client, retries, asked: Vec::new() }
+        Trial { client, retries, is_down: false, asked: Vec::new() }
     }
 
     /// What was asked since this was last called.
@@ -86,12 +89,16 @@ impl Trial {
     /// Asks anything. Transient failures are asked again; whatever comes then is the answer.
     pub async fn ask(&mut self, ask: Ask<'_>) -> Verdict<Reply> {
         let mut wait = Duration::from_millis(500);
-        for retries_left in (0..=self.retries).rev() {
+        let retries = if self.is_down { 0 } else { self.retries };
+        for retries_left in (0..=retries).rev() {
             let mut exchange = Exchange::new(ask.query);
             let result = self.client.send(&ask, &mut exchange).await;
             self.note(&ask, &exchange, &result);
+            let is_transient = result.as_ref().map_or(true, |reply| self.client.api_error(reply).is_retryable());
+            // An error before the key or the path is looked at says nothing of how pages are doing.
+            self.is_down = is_transient && retries_left == 0 || self.is_down && !result.as_ref().is_ok_and(is_page);
             match result {
-                Ok(reply) if retries_left == 0 || !self.client.api_error(&reply).is_retryable() => return Ok(reply),
+                Ok(reply) if retries_left == 0 || !is_transient => return Ok(reply),
                 Ok(reply) => wait = self.client.api_error(&reply).retry_after.unwrap_or(wait),
                 Err(kind) if retries_left == 0 => return fail(format!("no answer: {kind}")),
                 Err(_) => {}
@@ -209,6 +216,10 @@ impl Trial {
             }
         }
     }
+}
+
+fn is_page(reply: &Reply) -> bool {
+    reply.status == 200
 }
 
 /// The page of an answer that must hold one.

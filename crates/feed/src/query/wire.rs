@@ -2,7 +2,8 @@
 //!
 //! What a stranger sends comes in here: every text is either a query or a 400 that says which parameter is at fault.
 //! Parameters that the contract does not have are ignored, as HTTP APIs do; a parameter that may stand once but
-//! stands twice is refused, because either choice would be a guess.
+//! stands twice is refused, because either choice would be a guess. A list is also read under its bare name and with
+//! numbered brackets, as many HTTP libraries write it: a filter that is ignored gives everything, unasked.
 
 use std::borrow::Cow;
 
@@ -40,7 +41,7 @@ impl Query {
         let mut query = Query::default();
         let mut scalars = Scalars::default();
         for (name, value) in form_urlencoded::parse(text.as_bytes()) {
-            match name.as_ref() {
+            match list_name(&name).unwrap_or(&name) {
                 TYPES => query.activity_types.push(value.into_owned()),
                 EXCLUDED_TYPES => query.exclude_activity_types.push(value.into_owned()),
                 ACTORS | USERS => query.actor_ids.push(value.into_owned()),
@@ -85,6 +86,16 @@ impl Query {
         }
         out.finish()
     }
+}
+
+/// The documented name of a list, for its other spellings: `actor_ids`, `actor_ids[0]`.
+fn list_name(name: &str) -> Option<&'static str> {
+    let (bare, rest) = name.split_at(name.find('[').unwrap_or(name.len()));
+    let index = if rest.is_empty() { "" } else { rest.strip_prefix('[')?.strip_suffix(']')? };
+    if !index.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    [TYPES, EXCLUDED_TYPES, ACTORS, USERS, ORGANIZATIONS].into_iter().find(|list| list.strip_suffix("[]") == Some(bare))
 }
 
 fn check_types(query: &Query, known: impl Fn(&str) -> bool) -> Result<(), ApiError> {

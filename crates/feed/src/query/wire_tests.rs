@@ -46,7 +46,32 @@ fn reads_every_parameter() {
 
 #[test]
 fn ignores_what_the_contract_does_not_have() {
-    assert_eq!(parse("page=3&activity_types=nonsense&=&x&created_at=now&%FF=%FF"), Query::default());
+    assert_eq!(
+        parse("page=3&actor_ids[x]=1&actor_ids[=1&[]=1&actor_ids[]]=1&=&x&created_at=now&%FF=%FF"),
+        Query::default()
+    );
+}
+
+#[test]
+fn reads_lists_in_every_spelling() {
+    for (name, query) in [
+        ("activity_types", Query { activity_types: vec!["claude_a".into(), "claude_b".into()], ..Query::default() }),
+        (
+            "exclude_activity_types",
+            Query { exclude_activity_types: vec!["claude_a".into(), "claude_b".into()], ..Query::default() },
+        ),
+        ("actor_ids", Query { actor_ids: vec!["claude_a".into(), "claude_b".into()], ..Query::default() }),
+        ("user_ids", Query { actor_ids: vec!["claude_a".into(), "claude_b".into()], ..Query::default() }),
+        (
+            "organization_ids",
+            Query { organization_ids: vec!["claude_a".into(), "claude_b".into()], ..Query::default() },
+        ),
+    ] {
+        for (first, second) in [("[]", "[]"), ("", ""), ("[0]", "[1]"), ("%5B%5D", "%5b%5d"), ("", "[]")] {
+            assert_eq!(parse(&format!("{name}{first}=claude_a&{name}{second}=claude_b")), query, "{name}{first}");
+        }
+    }
+    assert!(refused("activity_types=nonsense,claude_a").contains("unknown activity type"));
 }
 
 #[test]
