@@ -14,6 +14,11 @@ const QUARTER: i64 = 76;
 /// The day of the quarter on which its change weeks begin.
 const CHANGES: i64 = 34;
 
+/// Newcomers are numbered by the day, from the first day on and from the last one of a cycle of ninety years back: the number
+/// must be the same whenever the organization began.
+const FIRST_DAY: i64 = 20_000;
+const CYCLE: i64 = 1 << 15;
+
 /// Appends the routine events of the span.
 pub(crate) fn routines(organization: &Organization, book: &Book, start: Micros, span: &Span, out: &mut Vec<Event>) {
     for (lane, story) in book.routines.iter().enumerate() {
@@ -29,7 +34,8 @@ pub(crate) fn routines(organization: &Organization, book: &Book, start: Micros, 
             let root = mix(mix(organization.seed, named(story.name)), day as u64);
             let count = rate as u64 + u64::from(happens(mix(root, 1), rate.fract()));
             for turn in 0..count {
-                let newcomer = ((day - 20_000) as u64 * (rate as u64 + 1) + turn) * 8 + lane as u64 % 8;
+                let newcomer =
+                    ((day - FIRST_DAY).rem_euclid(CYCLE) as u64 * (rate as u64 + 1) + turn) * 8 + lane as u64 % 8;
                 let telling = telling(organization, story, mix(root, 2 + turn), day, newcomer as u32);
                 if telling.begins >= start {
                     telling.tell(organization, span, out);
@@ -75,7 +81,7 @@ pub(crate) fn telling<'a>(
     day: i64,
     newcomer: u32,
 ) -> Telling<'a> {
-    let newcomer = organization.people() + newcomer;
+    let newcomer = organization.people() + newcomer % (u32::MAX - organization.people());
     let own = cast(organization, story.own, 0, newcomer, mix(root, 0x11));
     let target = cast(organization, story.target, own, newcomer, mix(root, 0x12));
     let traits = organization.traits(own);

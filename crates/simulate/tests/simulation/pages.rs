@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use feed::{Cursor, Order, Page, Query, Window};
+use feed::{Cursor, Order, Page, Query, Source, Window};
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use serde_json::Value;
@@ -272,5 +272,19 @@ fn a_billion_cost_no_more_than_a_thousand() {
         assert!(page.has_more && page.data.len() == query.limit as usize);
         // Generous, because other tests run beside this one.
         assert!(begun.elapsed().as_secs() < 5);
+    }
+}
+
+#[tokio::test]
+async fn pages_of_long_ago_are_computed_as_well() {
+    let now = "2026-11-20T15:00:00Z".parse().unwrap();
+    let days = 6_000;
+    let simulation =
+        Simulation::new(Config { people: 300, days, now, pace: Pace::Frozen, ..Config::default() }).unwrap();
+    for back in [10, 700, 800, 2_000, 4_000, 5_990] {
+        let lt = now.checked_sub(SignedDuration::from_hours(24 * back)).unwrap();
+        let created_at = Window { lt: Some(lt), ..Window::default() };
+        let page = simulation.page(&Query { created_at, limit: 200, ..Query::default() }).await.unwrap();
+        assert_eq!((page.data.len(), page.has_more), (200, true), "{back} days ago");
     }
 }
