@@ -410,7 +410,7 @@ fn unit(
     exceptions: &[(Place, Vec<String>, crate::rule::Exception)],
 ) -> Result<Unit, String> {
     let group = rule.more.group.0;
-    if group == 0 || group > 30 * 86_400 || (86_400 % group != 0 && group % 86_400 != 0) {
+    if group == 0 || group > 30 * 86_400 || (86_400 % group != 0 && !group.is_multiple_of(86_400)) {
         return Err("auditlake: group divides a day, or is a number of days up to 30".to_owned());
     }
     let chosen = rule.more.entity.as_ref().map(OneOrMany::list);

@@ -37,8 +37,7 @@ fn alerts_are_the_same_from_every_reading() {
     let place = Place::new();
     let feed = Feed::start(&place, &words);
     let truth = feed.truth();
-    let all: Vec<String> =
-        truth.lines().lines().map(|line| format!("{line}\n")).collect();
+    let all: Vec<String> = truth.lines().lines().map(|line| format!("{line}\n")).collect();
     let whole = place.file("whole.jsonl", all.concat());
     place.run(&["import", &whole]).ok();
     let truth = alerts(&place);

@@ -22,7 +22,7 @@ const HELD_REJECT_BYTES: usize = 16 << 20;
 
 /// What comes from a worker.
 pub(super) enum Done {
-    Chunk { chunk: Chunk, taken: Taken },
+    Chunk { chunk: Chunk, taken: Box<Taken> },
     Commit,
     EndOfFile(Option<FileFailure>),
 }
@@ -46,7 +46,7 @@ pub(super) fn work(jobs: &Receiver<Job>, done: &SyncSender<Done>) {
         let result = match job {
             Job::Chunk(chunk) => {
                 let taken = take(&chunk);
-                Done::Chunk { chunk, taken }
+                Done::Chunk { chunk, taken: Box::new(taken) }
             }
             Job::Commit => Done::Commit,
             Job::EndOfFile(failure) => Done::EndOfFile(failure),
@@ -114,7 +114,7 @@ impl Gatherer<'_> {
             let is_open = match done {
                 Done::Chunk { chunk, taken } => {
                     each(taken.batch.len() as u64);
-                    self.add(chunk, taken)
+                    self.add(chunk, *taken)
                 }
                 Done::EndOfFile(failure) => {
                     self.close_part();
