@@ -1,79 +1,47 @@
-//! How fast a feed is: pages, filters, depth, a walk, many pollers. See `bench/feed/README.md` for how to run it and what
-//! came of it.
+//! How fast a feed is: pages, filters, depth, a walk, many pollers. `bench/feed/measure.py` makes a lake of five million
+//! activities and runs this; `bench/feed/README.md` says what came of it.
 //!
-//! `fill` writes the activities of a simulated organization to stdout, a line each, to be imported; `ask` puts a feed
-//! through its paces over HTTP, as its clients do: requests one after the other, each until its last byte, uncompressed
-//! unless said otherwise.
+//! Puts a feed through its paces over HTTP, as its clients do: requests one after the other, each until its last byte,
+//! uncompressed unless said otherwise. Writes a Markdown table. Fails if a request does.
 
-use std::{
-    io::{BufWriter, Write},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use clap::Parser;
 use feed::{Cursor, Page, Query};
 use jiff::{SignedDuration, Timestamp};
-use simulate::{Config, Simulation};
 use tokio::task::JoinSet;
 
 #[derive(Parser)]
-enum Words {
-    /// Write activities to stdout
-    Fill {
-        #[arg(long, default_value_t = 2_000)]
-        people: u32,
-        #[arg(long, default_value_t = 90)]
-        days: u32,
-        /// The newest so many
-        #[arg(long, default_value_t = usize::MAX)]
-        rows: usize,
-    },
-    /// Measure a feed
-    Ask {
-        #[arg(long)]
-        url: String,
-        #[arg(long, env = "FEED_KEY")]
-        key: String,
-        /// Requests of each kind
-        #[arg(long, default_value_t = 200)]
-        requests: usize,
-        /// Activities to walk over
-        #[arg(long, default_value_t = 1_000_000)]
-        walk: usize,
-        /// Clients that poll every second
-        #[arg(long, default_value_t = 50)]
-        clients: usize,
-        /// For so many seconds
-        #[arg(long, default_value_t = 60)]
-        seconds: u64,
-    },
+struct Words {
+    #[arg(long)]
+    url: String,
+    #[arg(long, env = "FEED_KEY", hide_env_values = true)]
+    key: String,
+    /// Requests of each kind
+    #[arg(long, default_value_t = 200)]
+    requests: usize,
+    /// Activities to walk over
+    #[arg(long, default_value_t = 1_000_000)]
+    walk: usize,
+    /// Clients that poll every second
+    #[arg(long, default_value_t = 50)]
+    clients: usize,
+    /// For so many seconds
+    #[arg(long, default_value_t = 60)]
+    seconds: u64,
 }
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    match Words::parse() {
-        Words::Fill { people, days, rows } => fill(people, days, rows),
-        Words::Ask { url, key, requests, walk, clients, seconds } => {
-            let _ = rustls::crypto::ring::default_provider().install_default();
-            let http = reqwest::Client::builder().no_proxy().no_gzip().build()?;
-            let feed = Feed { http, url: format!("{url}{}", feed::PATH), key };
-            pages(&feed, requests).await?;
-            over(&feed, walk).await?;
-            polling(&feed, clients, Duration::from_secs(seconds)).await
-        }
-    }
-}
-
-fn fill(people: u32, days: u32, rows: usize) -> Result<()> {
-    let simulation = Simulation::new(Config { people, days, ..Config::default() })?;
-    let mut out = BufWriter::with_capacity(1 << 20, std::io::stdout().lock());
-    for activity in simulation.activities(simulation.start(), simulation.now()).take(rows) {
-        out.write_all(&activity.json)?;
-        out.write_all(b"\n")?;
-    }
-    Ok(out.flush()?)
+    let Words { url, key, requests, walk, clients, seconds } = Words::parse();
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let http = reqwest::Client::builder().no_proxy().no_gzip().build()?;
+    let feed = Feed { http, url: format!("{url}{}", feed::PATH), key };
+    pages(&feed, requests).await?;
+    over(&feed, walk).await?;
+    polling(&feed, clients, Duration::from_secs(seconds)).await
 }
 
 #[derive(Clone)]
@@ -104,13 +72,18 @@ impl Feed {
 struct Times(Vec<Duration>);
 
 impl Times {
-    fn line(&mut self) -> String {
+    /// Median, 99th percentile and the longest, in milliseconds.
+    fn sums(&mut self) -> [f64; 3] {
         self.0.sort_unstable();
-        let ms = |share: f64| {
+        [0.5, 0.99, 1.0].map(|share| {
             let at = ((self.0.len() as f64 * share).ceil() as usize).clamp(1, self.0.len().max(1)) - 1;
             self.0.get(at).map_or(0.0, |time| time.as_secs_f64() * 1_000.0)
-        };
-        format!("median {:.1} ms, p99 {:.1} ms, most {:.1} ms", ms(0.5), ms(0.99), ms(1.0))
+        })
+    }
+
+    fn line(&mut self) -> String {
+        let [median, p99, most] = self.sums();
+        format!("median {median:.1} ms, p99 {p99:.0} ms, most {most:.0} ms")
     }
 }
 
@@ -119,65 +92,70 @@ async fn pages(feed: &Feed, requests: usize) -> Result<()> {
     let newest = feed.page(&Query { limit: 1, ..Query::default() }).await?;
     let oldest = feed.page(&Query { limit: 1, order: feed::Order::Asc, ..Query::default() }).await?;
     let (newest, oldest) = (time_of(&newest)?, time_of(&oldest)?);
-    println!("from {oldest} to {newest}");
+    println!("from {oldest} to {newest}\n");
     let sample = feed.page(&Query { limit: 5_000, ..Query::default() }).await?;
     let user = sample.data.iter().find_map(|raw| text_at(raw, "/actor/user_id")).context("nobody acts")?;
-    let organization =
-        sample.data.iter().find_map(|raw| text_at(raw, "/organization_id")).context("no organization")?;
-    let span = newest.duration_since(oldest);
-    let kinds: [(&str, &str, Depth); 14] = [
+    let organizations: Vec<String> = sample.data.iter().filter_map(|raw| text_at(raw, "/organization_id")).collect();
+    let large = organizations.first().context("no organization")?;
+    let small = organizations.iter().find(|id| *id != large).unwrap_or(large);
+    let kinds: [(&str, &str, Depth); 20] = [
         ("the newest page", "", Depth::Newest),
         ("the oldest page (order=asc)", "order=asc", Depth::Newest),
         ("anywhere, by created_at.lt", "", Depth::Window),
+        ("an hour anywhere, by created_at.gte and .lt", "", Depth::Hour),
         ("anywhere, by after_id", "", Depth::After),
         ("anywhere, by before_id", "", Depth::Before),
         ("anywhere, order=asc, by after_id", "order=asc", Depth::After),
-        ("a frequent type", "activity_types[]=claude_chat_created", Depth::After),
-        ("a rare type", "activity_types[]=sso_login_failed", Depth::After),
+        ("a type of 1 in 6", "activity_types[]=claude_chat_created", Depth::After),
+        ("a type of 1 in 50", "activity_types[]=claude_artifact_viewed", Depth::After),
+        ("a type of 1 in 2,000", "activity_types[]=sso_login_failed", Depth::After),
+        ("a type of 1 in 10,000", "activity_types[]=claude_code_security_scan_created", Depth::After),
+        (
+            "a type of 1 in 10,000, order=asc, a window",
+            "activity_types[]=magic_link_login_initiated&order=asc",
+            Depth::Since,
+        ),
         (
             "all but two types",
             "exclude_activity_types[]=claude_chat_created&exclude_activity_types[]=claude_chat_viewed",
             Depth::After,
         ),
-        ("one user", &format!("actor_ids[]={user}"), Depth::After),
-        ("one organization", &format!("organization_ids[]={organization}"), Depth::After),
-        ("a type of a user", &format!("actor_ids[]={user}&activity_types[]=claude_chat_created"), Depth::Newest),
+        ("one person of 2,000", &format!("actor_ids[]={user}"), Depth::After),
+        ("one person, a window", &format!("actor_ids[]={user}"), Depth::Window),
+        ("a type of one person", &format!("actor_ids[]={user}&activity_types[]=claude_chat_created"), Depth::Newest),
+        ("the large organization", &format!("organization_ids[]={large}"), Depth::After),
+        ("the small organization, and those without", &format!("organization_ids[]={small}"), Depth::After),
         ("limit=100, the newest", "limit=100", Depth::Newest),
         ("gzip, anywhere, by after_id", "gzip", Depth::After),
     ];
+    println!(
+        "| A page of 5,000 | first | median | p99 | most | activities | KiB |\n| --- | --- | --- | --- | --- | --- | --- |"
+    );
     for (name, words, depth) in kinds {
         let (words, encoding) = if words == "gzip" { ("", "gzip") } else { (words, "identity") };
-        let (mut times, mut rows, mut bytes) = (Times::default(), 0, 0);
-        for number in 0..requests + 3 {
-            // Depths that are spread evenly, in no order.
-            let share = (number as f64 * 0.618_033_988_75).fract();
-            let at = oldest + SignedDuration::from_secs_f64(span.as_secs_f64() * share);
-            let mut query = [words, &depth.words(at)]
-                .iter()
-                .filter(|part| !part.is_empty())
-                .map(|part| part.to_string())
-                .collect::<Vec<_>>();
-            if !words.contains("limit=") {
-                query.push("limit=5000".to_owned());
-            }
+        let limit = if words.contains("limit=") { "" } else { "limit=5000" };
+        let (mut times, mut first, mut rows, mut bytes) = (Times::default(), 0.0, 0, 0);
+        for number in 0..=requests {
+            // Depths that are spread evenly, in no order; the first one is deep, so that it meets what nobody asked for.
+            let share = (0.9 + number as f64 * 0.618_033_988_75).fract();
+            let at =
+                newest - SignedDuration::from_secs_f64(newest.duration_since(oldest).as_secs_f64() * (1.0 - share));
+            let depth = depth.words(at)?;
+            let query: Vec<&str> = [words, &depth, limit].into_iter().filter(|part| !part.is_empty()).collect();
             let started = Instant::now();
             let body = feed.body(&query.join("&"), encoding).await?;
-            // The first ones open the connection and warm what can be warmed.
-            if number >= 3 {
-                times.0.push(started.elapsed());
+            match number {
+                0 => first = started.elapsed().as_secs_f64() * 1_000.0,
+                _ => times.0.push(started.elapsed()),
             }
             bytes += body.len();
-            if encoding == "identity" {
-                rows += Page::parse(&body)?.data.len();
-            }
+            rows += if encoding == "identity" { Page::parse(&body)?.data.len() } else { 0 };
         }
-        println!(
-            "{name:34} {}; {} rows, {} KiB a page",
-            times.line(),
-            rows / (requests + 3),
-            (bytes / (requests + 3)) >> 10
-        );
+        let [median, p99, most] = times.sums();
+        let (rows, kib) = (rows / (requests + 1), (bytes / (requests + 1)) >> 10);
+        println!("| {name} | {first:.0} ms | {median:.1} ms | {p99:.0} ms | {most:.0} ms | {rows} | {kib} |");
     }
+    println!();
     Ok(())
 }
 
@@ -186,19 +164,25 @@ async fn pages(feed: &Feed, requests: usize) -> Result<()> {
 enum Depth {
     Newest,
     Window,
+    Hour,
+    Since,
     After,
     Before,
 }
 
 impl Depth {
-    fn words(self, at: Timestamp) -> String {
+    fn words(self, at: Timestamp) -> Result<String> {
         let cursor = feed::cursor::Position::new(at, "activity_01").encode();
-        match self {
+        Ok(match self {
             Depth::Newest => String::new(),
             Depth::Window => format!("created_at.lt={at}"),
+            Depth::Hour => {
+                format!("created_at.gte={}&created_at.lt={at}", at.checked_sub(SignedDuration::from_hours(1))?)
+            }
+            Depth::Since => format!("created_at.gte={at}"),
             Depth::After => format!("after_id={cursor}"),
             Depth::Before => format!("before_id={cursor}"),
-        }
+        })
     }
 }
 

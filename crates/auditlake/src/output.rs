@@ -42,13 +42,13 @@ pub async fn write_rows(rows: Rows, format: QueryFormat, file: Option<&Path>) ->
             return Err(hinted("Parquet is not for terminals", "name a file with -o"));
         }
         let stdout = Box::new(BufWriter::new(io::stdout())) as Box<dyn Write + Send>;
-        return stream(rows, Writer::new(format, stdout)?).await;
+        return stream(rows, Writer::new(format, stdout, true)?).await;
     };
     let fresh = PathBuf::from(format!("{}.{}.tmp", path.display(), std::process::id()));
     let cannot = || format!("cannot write {}", path.display());
     let done = async {
         let out = BufWriter::new(File::create(&fresh).with_context(cannot)?);
-        let count = stream(rows, Writer::new(format, Box::new(out))?).await?;
+        let count = stream(rows, Writer::new(format, Box::new(out), true)?).await?;
         File::open(&fresh).and_then(|file| file.sync_all()).with_context(cannot)?;
         std::fs::rename(&fresh, path).with_context(cannot)?;
         Ok(count)
@@ -62,6 +62,11 @@ pub async fn write_rows(rows: Rows, format: QueryFormat, file: Option<&Path>) ->
         let _ = std::fs::remove_file(&fresh);
     }
     done
+}
+
+/// Writes rows on stdout below others, which had the heading that a table and CSV have.
+pub async fn write_more(rows: Rows, format: QueryFormat) -> Result<u64> {
+    stream(rows, Writer::new(format, Box::new(BufWriter::new(io::stdout())), false)?).await
 }
 
 async fn stream(rows: Rows, mut writer: Writer) -> Result<u64> {
@@ -82,12 +87,13 @@ struct Writer {
     out: Option<Box<dyn Write + Send>>,
     parquet: Option<ArrowWriter<Box<dyn Write + Send>>>,
     table: table::Table,
+    has_heading: bool,
     rows: u64,
 }
 
 impl Writer {
-    fn new(format: QueryFormat, out: Box<dyn Write + Send>) -> Result<Self> {
-        Ok(Writer { format, out: Some(out), parquet: None, table: table::Table::default(), rows: 0 })
+    fn new(format: QueryFormat, out: Box<dyn Write + Send>, has_heading: bool) -> Result<Self> {
+        Ok(Writer { format, out: Some(out), parquet: None, table: table::Table::default(), has_heading, rows: 0 })
     }
 
     fn out(&mut self) -> &mut dyn Write {
@@ -104,10 +110,10 @@ impl Writer {
                 let out = self.out.take().expect("the output");
                 self.parquet = Some(ArrowWriter::try_new(out, schema.clone(), Some(properties))?);
             }
-            QueryFormat::Csv => csv::head(schema, self.out())?,
+            QueryFormat::Csv if self.has_heading => csv::head(schema, self.out())?,
             QueryFormat::Table => self.table.head(schema),
             QueryFormat::Json => self.out().write_all(b"[")?,
-            QueryFormat::Jsonl => {}
+            QueryFormat::Csv | QueryFormat::Jsonl => {}
         }
         Ok(())
     }
@@ -150,7 +156,8 @@ impl Writer {
             }
             QueryFormat::Table => {
                 let text = self.table.render();
-                self.out().write_all(text.as_bytes())?;
+                let below = text.split_once('\n').filter(|_| !self.has_heading);
+                self.out().write_all(below.map_or(text.as_str(), |(_, below)| below).as_bytes())?;
             }
             QueryFormat::Json => self.out().write_all(b"\n]\n")?,
             QueryFormat::Csv | QueryFormat::Jsonl => {}

@@ -8,7 +8,7 @@ use feed::{
     conformance::{self, Outcome},
 };
 
-use crate::{FOUND, cli::Conformance, hinted};
+use crate::{FOUND, cli::Conformance, hinted, output};
 
 pub async fn run(words: &Conformance) -> Result<ExitCode> {
     let Some(key) = &words.key else {
@@ -17,12 +17,10 @@ pub async fn run(words: &Conformance) -> Result<ExitCode> {
     let client = Client::builder().base_url(&words.url).key(key.clone().into()).build()?;
     let report = conformance::run(&client, &conformance::Options::default(), |check| {
         println!("{:4}  {:34}  {}", check.outcome.to_string(), check.name, check.about);
-        if check.outcome != Outcome::Pass {
-            println!("      saw: {}", check.saw);
-        }
         for asked in &check.asked {
-            println!("      {asked}");
+            println!("      {}", output::plain(asked));
         }
+        println!("      saw: {}", output::plain(&check.saw));
     })
     .await;
     println!(

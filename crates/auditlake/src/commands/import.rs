@@ -125,6 +125,9 @@ fn tell(summary: &Summary, format: Option<ListFormat>) -> Result<()> {
         let kept = format!("the rejected records are kept, each with its reason, in {}", summary.reject_file);
         log::hint(&format!("{} records were rejected", summary.rejected), &kept);
     }
+    if summary.read == 0 && summary.rejected == 0 && summary.failures.is_empty() {
+        log::say("nothing was read: what was given holds no activity");
+    }
     for (message, hint) in &summary.failures {
         log::fail(message, Some(hint));
     }

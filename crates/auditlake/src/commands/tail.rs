@@ -21,11 +21,12 @@ pub async fn run(config: &Config, words: &Tail) -> Result<ExitCode> {
     let format = output::choose(words.format.map(Into::into), None);
     let select = Select { filter: filter(&words.filter)?, columns: columns(format), ..Select::default() };
     let data = config.data_dir()?;
-    newest(config, &data, &select, words.lines, format).await?;
+    let mut screen = Screen { format, has_heading: false };
+    newest(config, &data, &select, words.lines, &mut screen).await?;
     let mut has_told = false;
     loop {
         if let Some(remote) = service(&data).await {
-            follow(&remote, &select, format).await?;
+            follow(&remote, &select, &mut screen).await?;
         } else if !has_told {
             log::say(format!("no service is running on {}: waiting for one", data.path().display()));
             has_told = true;
@@ -40,7 +41,7 @@ async fn service(data: &DataDir) -> Option<Remote> {
 }
 
 /// What is there already: the newest, in their order.
-async fn newest(config: &Config, data: &DataDir, select: &Select, lines: u64, format: QueryFormat) -> Result<()> {
+async fn newest(config: &Config, data: &DataDir, select: &Select, lines: u64, screen: &mut Screen) -> Result<()> {
     if lines == 0 || (!data.has_store() && data.service().is_none()) {
         return Ok(());
     }
@@ -56,11 +57,11 @@ async fn newest(config: &Config, data: &DataDir, select: &Select, lines: u64, fo
         true => Vec::new(),
         false => vec![arrow::compute::concat_batches(&schema, &reversed)?],
     };
-    show(Rows { schema, batches: Box::pin(stream::iter(batches.into_iter().map(Ok))) }, format).await
+    screen.show(Rows { schema, batches: Box::pin(stream::iter(batches.into_iter().map(Ok))) }).await
 }
 
 /// Each commit's activities when it comes, until the service ends.
-async fn follow(remote: &Remote, select: &Select, format: QueryFormat) -> Result<()> {
+async fn follow(remote: &Remote, select: &Select, screen: &mut Screen) -> Result<()> {
     let mut commits = Box::pin(remote.commits().await?);
     let Some(mut last) = commits.next().await else { return Ok(()) };
     while let Some(seq) = commits.next().await {
@@ -69,16 +70,27 @@ async fn follow(remote: &Remote, select: &Select, format: QueryFormat) -> Result
         }
         let seqs = Seqs { after: Some(last), until: Some(seq) };
         last = seq;
-        show(remote.select(&Select { seqs, order: Order::Arrival, ..select.clone() }).await?, format).await?;
+        screen.show(remote.select(&Select { seqs, order: Order::Arrival, ..select.clone() }).await?).await?;
     }
     Ok(())
 }
 
-/// Writes rows, if there are any: a heading alone says nothing.
-async fn show(rows: Rows, format: QueryFormat) -> Result<()> {
-    let Rows { schema, mut batches } = rows;
-    let Some(first) = batches.try_next().await? else { return Ok(()) };
-    let batches = Box::pin(stream::once(async { Ok(first) }).chain(batches));
-    output::write_rows(Rows { schema, batches }, format, None).await?;
-    Ok(())
+/// What is written, and whether there was a heading already: one is enough.
+struct Screen {
+    format: QueryFormat,
+    has_heading: bool,
+}
+
+impl Screen {
+    /// Writes rows, if there are any: a heading alone says nothing.
+    async fn show(&mut self, rows: Rows) -> Result<()> {
+        let Rows { schema, mut batches } = rows;
+        let Some(first) = batches.try_next().await? else { return Ok(()) };
+        let rows = Rows { schema, batches: Box::pin(stream::once(async { Ok(first) }).chain(batches)) };
+        match std::mem::replace(&mut self.has_heading, true) {
+            false => output::write_rows(rows, self.format, None).await?,
+            true => output::write_more(rows, self.format).await?,
+        };
+        Ok(())
+    }
 }
