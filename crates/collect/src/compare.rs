@@ -11,8 +11,8 @@ use activity::{
 use auditlake_store::{Drift, DriftKind, Fingerprint, Recall, Result, Span, Window};
 use jiff::{SignedDuration, Timestamp};
 
-/// So many activities of a page are looked at closely; the rest differ for the same reason, and are counted.
-const MOST_COMPARED: usize = 1_000;
+/// So many raw logs are asked for at a time.
+const COMPARED_AT_A_TIME: usize = 1_000;
 
 /// A row of a page, as far as it is compared.
 #[derive(Debug, Clone)]
@@ -37,7 +37,7 @@ pub(crate) async fn changed(
 ) -> Result<Vec<Drift>> {
     let other = |row: &&Seen| stored.get(row.id).is_some_and(|print| print.content != row.content);
     let mut differing: HashMap<&str, &Seen> = HashMap::new();
-    for row in seen.iter().filter(other).take(MOST_COMPARED) {
+    for row in seen.iter().filter(other) {
         differing.insert(row.id, row);
     }
     if differing.is_empty() {
@@ -45,13 +45,17 @@ pub(crate) async fn changed(
     }
     let ids: Vec<String> = differing.keys().map(|id| (*id).to_owned()).collect();
     let now = Timestamp::now();
-    let first = store.raw_logs(&ids).await?;
-    let drift = first.iter().filter_map(|(id, raw)| {
-        let row = differing.get(id.as_str())?;
-        let (kind, paths) = difference(raw, row.raw)?;
-        Some(drift(kind, &stored.get(id)?.event_name, &paths.join(", "), id, now))
-    });
-    Ok(drift.collect())
+    let mut found = Vec::new();
+    for ids in ids.chunks(COMPARED_AT_A_TIME) {
+        for (id, raw) in store.raw_logs(ids).await? {
+            let row = differing.get(id.as_str());
+            let difference = row.and_then(|row| difference(&raw, row.raw));
+            if let Some(((kind, paths), print)) = difference.zip(stored.get(&id)) {
+                found.push(drift(kind, &print.event_name, &paths.join(", "), &id, now));
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// What is stored and was not seen, though it should have been: of this source, within the span, there before the feed was asked.
