@@ -11,7 +11,7 @@ pub enum AddressClass {
     Private,
     /// Loopback.
     Loopback,
-    /// Set aside for documentation, benchmarks, multicast or the future.
+    /// Set aside for documentation, benchmarks, tunnels, multicast or the future.
     Reserved,
     /// `0.0.0.0` and `::`: written where nothing is known.
     Placeholder,
@@ -55,6 +55,7 @@ fn v4(address: Ipv4Addr) -> AddressClass {
         || address.is_documentation()
         || (a == 198 && b & 0xfe == 18)
         || (a == 192 && b == 0 && c == 0)
+        || (a == 192 && b == 88 && c == 99)
     {
         AddressClass::Reserved
     } else {
@@ -64,14 +65,21 @@ fn v4(address: Ipv4Addr) -> AddressClass {
 
 fn v6(address: Ipv6Addr) -> AddressClass {
     let first = address.segments();
+    // NAT64 and 6to4 are ways to an IPv4 address.
+    if first[..6] == [0x64, 0xff9b, 0, 0, 0, 0] {
+        return v4(Ipv4Addr::from((u32::from(first[6]) << 16) | u32::from(first[7])));
+    }
+    if first[0] == 0x2002 {
+        return v4(Ipv4Addr::from((u32::from(first[1]) << 16) | u32::from(first[2])));
+    }
     if address.is_unspecified() {
         AddressClass::Placeholder
     } else if address.is_loopback() {
         AddressClass::Loopback
-    } else if first[0] & 0xfe00 == 0xfc00 || first[0] & 0xffc0 == 0xfe80 {
+    } else if first[0] & 0xfe00 == 0xfc00 || matches!(first[0] & 0xffc0, 0xfe80 | 0xfec0) {
         AddressClass::Private
     } else if first[0] & 0xff00 == 0xff00
-        || (first[0] == 0x2001 && first[1] == 0x0db8)
+        || (first[0] == 0x2001 && (first[1] == 0x0db8 || first[1] < 0x0200))
         || first[0] == 0x3fff && first[1] < 0x1000
         || first[0] & 0xe000 != 0x2000
     {
@@ -101,6 +109,22 @@ mod tests {
             ("2001:db8::1", AddressClass::Reserved),
             ("2606:4700::1111", AddressClass::Public),
             ("::ffff:10.0.0.1", AddressClass::Private),
+            ("::ffff:8.8.8.8", AddressClass::Public),
+            ("::ffff:0.0.0.0", AddressClass::Placeholder),
+            ("64:ff9b::8.8.8.8", AddressClass::Public),
+            ("64:ff9b::10.0.0.1", AddressClass::Private),
+            ("2002:0a00:0001::1", AddressClass::Private),
+            ("2002:0808:0808::1", AddressClass::Public),
+            ("2001:0:4136:e378:8000:63bf:3fff:fdd2", AddressClass::Reserved),
+            ("2001:4860:4860::8888", AddressClass::Public),
+            ("fec0::1", AddressClass::Private),
+            ("192.88.99.1", AddressClass::Reserved),
+            ("198.18.0.1", AddressClass::Reserved),
+            ("239.1.1.1", AddressClass::Reserved),
+            ("255.255.255.255", AddressClass::Reserved),
+            ("169.254.1.1", AddressClass::Private),
+            ("10.0.0.1:443", AddressClass::Invalid),
+            ("fe80::1%eth0", AddressClass::Invalid),
             ("unknown", AddressClass::Invalid),
             ("", AddressClass::Invalid),
         ] {

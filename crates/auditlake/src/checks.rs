@@ -6,6 +6,7 @@
 mod configuration;
 mod directory;
 mod disk;
+mod enrichment;
 mod feed;
 mod key;
 mod lag;
@@ -33,6 +34,7 @@ const TOPICS: &[Topic] = &[
     |scene| Box::pin(directory::check(scene)),
     |scene| Box::pin(disk::check(scene)),
     |scene| Box::pin(store::check(scene)),
+    |scene| Box::pin(enrichment::check(scene)),
     |scene| Box::pin(source::check(scene)),
 ];
 

@@ -69,6 +69,8 @@ pub enum Command {
     Simulate(Simulate),
     /// Check any feed against the contract, reading only; exit code 3 if a check fails
     Conformance(Conformance),
+    /// Look up again what is stored: places, clients, people; and the files that are asked
+    Enrich(Enrich),
     /// Access keys for the feed that this deployment serves
     #[command(subcommand)]
     Keys(Keys),
@@ -83,6 +85,39 @@ pub enum DocsPage {
     Filter,
     Configuration,
     Commands,
+}
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub struct Enrich {
+    #[command(subcommand)]
+    pub command: Option<EnrichCommand>,
+    /// Look up what happened since this time: RFC 3339, a date, or an age such as 15m, 24h, 7d, 6y
+    #[arg(long, value_name = "T", required = true)]
+    pub since: Option<String>,
+    /// Before this time
+    #[arg(long, value_name = "T")]
+    pub until: Option<String>,
+    #[arg(long, value_enum)]
+    pub format: Option<ListFormat>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum EnrichCommand {
+    /// Fetch free location databases: DB-IP Lite (CC BY 4.0), or what is configured. Nothing else ever fetches them
+    Update,
+    /// The files that are asked, and how each of them is
+    Status {
+        #[arg(long, value_enum)]
+        format: Option<ListFormat>,
+    },
+    /// What the location databases say of an address
+    Lookup {
+        /// The address
+        address: String,
+        #[arg(long, value_enum)]
+        format: Option<ListFormat>,
+    },
 }
 
 #[derive(Debug, Args)]

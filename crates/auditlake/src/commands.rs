@@ -8,6 +8,7 @@ mod conformance;
 mod demo;
 mod docs;
 mod drift;
+mod enrich;
 mod import;
 mod keys;
 mod ledger;
@@ -19,6 +20,8 @@ mod simulate;
 mod tail;
 
 use std::process::ExitCode;
+
+pub use self::enrich::NOTHING as NOTHING_TO_ASK;
 
 use ::collect::Job;
 use anyhow::Result;
@@ -50,6 +53,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Alerts(words) => alerts::run(&config()?, words).await,
         Command::Catalog(words) => catalog::run(words),
         Command::Simulate(words) => simulate::run(words).await,
+        Command::Enrich(words) => enrich::run(&config()?, words).await,
         Command::Keys(words) => keys::run(&config()?, words),
         Command::Conformance(words) => conformance::run(words).await,
         Command::Docs { page } => docs::run(*page),

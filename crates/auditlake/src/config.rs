@@ -34,6 +34,7 @@ pub struct Config {
     pub query: Query,
     pub feed: Feed,
     pub detect: Detect,
+    pub enrich: Enrich,
     #[serde(rename = "source")]
     pub sources: Vec<SourceConfig>,
 }
@@ -80,6 +81,16 @@ impl Default for Detect {
     }
 }
 
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Enrich {
+    pub databases: Vec<PathBuf>,
+    pub directory: Option<PathBuf>,
+    pub user_agents: bool,
+    pub check_seconds: u64,
+    pub update_urls: Vec<String>,
+}
+
 /// The port of the page and the API, if none is named.
 pub const PORT: u16 = 8420;
 
@@ -93,6 +104,7 @@ impl Default for Config {
             query: Query::default(),
             feed: Feed::default(),
             detect: Detect::default(),
+            enrich: Enrich::default(),
             sources: Vec::new(),
         }
     }
@@ -119,6 +131,18 @@ impl Default for Query {
 impl Default for Feed {
     fn default() -> Self {
         Feed { requests_per_minute: feed::server::REQUESTS_PER_MINUTE, serve_own_reads: false }
+    }
+}
+
+impl Default for Enrich {
+    fn default() -> Self {
+        Enrich {
+            databases: Vec::new(),
+            directory: None,
+            user_agents: true,
+            check_seconds: 60,
+            update_urls: crate::enriching::FREE_DATABASES.iter().map(|&url| url.to_owned()).collect(),
+        }
     }
 }
 

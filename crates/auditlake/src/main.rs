@@ -8,6 +8,7 @@ mod cli;
 mod commands;
 mod config;
 mod datadir;
+mod enriching;
 mod keys;
 mod lake;
 mod log;

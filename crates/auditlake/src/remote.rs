@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow};
 use arrow::{array::RecordBatch, buffer::Buffer, ipc::reader::StreamDecoder};
 use auditlake_store::{
-    Columns, DriftQuery, DriftRow, LedgerQuery, LedgerRow, Order, Rows, Select, SqlQuery, StoreError,
+    Columns, DriftQuery, DriftRow, Enriched, LedgerQuery, LedgerRow, Order, Rows, Select, SqlQuery, StoreError, Window,
     alert::{Act, Alert, AlertQuery},
 };
 use futures::{Stream, StreamExt, stream};
@@ -106,6 +106,14 @@ impl Remote {
         };
         query.extend([("order", order.to_owned()), ("columns", columns.to_owned())]);
         rows(self.send(self.ask(reqwest::Method::GET, "/api/v1/select", &query)?).await?).await
+    }
+
+    pub async fn enrich(&self, window: Window) -> Result<Enriched> {
+        let mut words: Vec<(&str, String)> = Vec::new();
+        words.extend(window.since.map(|since| ("since", since.to_string())));
+        words.extend(window.until.map(|until| ("until", until.to_string())));
+        let response = self.send(self.ask(reqwest::Method::POST, "/api/v1/enrich", &words)?).await?;
+        Ok(response.json().await?)
     }
 
     pub async fn ledger(&self, query: &LedgerQuery) -> Result<Vec<LedgerRow>> {

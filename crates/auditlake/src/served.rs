@@ -12,6 +12,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use auditlake_store::{Engine, SourceInfo};
 use axum::Router;
+use enrich::Enricher;
 use feed::server::Server;
 
 use crate::{config::Config, datadir::DataDir, keys::KeyRing};
@@ -25,11 +26,17 @@ pub use access::Writing;
 pub const OWN_SOURCE: &str = "auditlake";
 
 /// The routes below `/v1/compliance`, and who writes down that they were asked.
-pub fn serve(config: &Config, data: &DataDir, lake: Arc<dyn Engine>, address: SocketAddr) -> (Router, Writing) {
+pub fn serve(
+    config: &Config,
+    data: &DataDir,
+    lake: Arc<dyn Engine>,
+    address: SocketAddr,
+    enricher: Arc<Enricher>,
+) -> (Router, Writing) {
     let hidden = if config.feed.serve_own_reads { Vec::new() } else { vec![OWN_SOURCE.to_owned()] };
     let source = LakeSource::new(lake.clone(), hidden);
     let info = SourceInfo { workspace: config.workspace.clone(), ..SourceInfo::new(OWN_SOURCE) };
-    let (log, writing) = ReadLog::start(lake, info, format!("http://{address}"));
+    let (log, writing) = ReadLog::start(lake, info, format!("http://{address}"), enricher);
     // Whether a type exists is the source's to say: asking the lake takes a moment, and the server's own check has none.
     let server = Server::new(Arc::new(source), Arc::new(KeyRing::new(data)))
         .requests_per_minute(config.feed.requests_per_minute)

@@ -6,6 +6,7 @@
 
 mod budgets;
 mod detection;
+mod enriching;
 mod import;
 mod jobs;
 mod progress;
@@ -17,6 +18,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use anyhow::{Context, Result};
 use axum::serve::ListenerExt;
 use collect::{Budget, Collector, SourceOptions, SourceState, Stopper};
+use enrich::Enricher;
 use futures::future::join_all;
 use secrecy::{ExposeSecret, SecretString};
 use store_duckdb::DuckStore;
@@ -57,6 +59,8 @@ pub struct Running {
     detection: detection::Detection,
     sources: Vec<(sync::watch::Receiver<SourceState>, JoinHandle<collect::Result<()>>)>,
     stoppers: Vec<Stopper>,
+    enricher: Arc<Enricher>,
+    refreshing: JoinHandle<()>,
 }
 
 /// Connections that do not end by themselves are cut after so long.
@@ -75,6 +79,9 @@ impl Running {
         let address = listener.local_addr()?;
         let here = Here::open(config, data, owner)?;
         let store = here.store.clone();
+        let enricher = crate::enriching::open(config, data);
+        let every = Duration::from_secs(config.enrich.check_seconds);
+        let refreshing = crate::enriching::watch(enricher.clone(), every);
         let token: SecretString = uuid::Uuid::new_v4().simple().to_string().into();
         let (closing, closed) = sync::watch::channel(false);
         let mut site = Site::new(Arc::new(store.clone()), token.clone());
@@ -83,9 +90,11 @@ impl Running {
         site.watch = Some(watched.clone());
         site.closing = closed.clone();
         let collectors = Collectors::default();
-        let intake = import::routes(config, data, &store).merge(jobs::routes(&collectors, closed.clone()));
+        let intake = import::routes(config, data, &store, &enricher)
+            .merge(enriching::routes(&store, &enricher))
+            .merge(jobs::routes(&collectors, closed.clone()));
         let intake = web::guard::check_token(intake, &token);
-        let (served, reads) = served::serve(config, data, Arc::new(store.clone()), address);
+        let (served, reads) = served::serve(config, data, Arc::new(store.clone()), address, enricher.clone());
         let detection = detection::start(config, &store, watched.clone(), &closed).await?;
         let alerts = web::guard::check_token(detection.routes(&store), &token);
         let router = web::router(site)
@@ -120,11 +129,14 @@ impl Running {
             detection,
             sources: Vec::new(),
             stoppers: Vec::new(),
+            enricher,
+            refreshing,
         })
     }
 
     /// Begins to collect a source.
-    pub fn collect(&mut self, source: Prepared) {
+    pub fn collect(&mut self, mut source: Prepared) {
+        source.options.enricher = Some(self.enricher.clone());
         let store = Arc::new(self.store.clone());
         let collector = Arc::new(Collector::new(source.options, source.upstream, source.budget, store));
         let state = collector.state();
@@ -152,6 +164,7 @@ impl Running {
             stopper.stop();
         }
         join_all(self.sources.into_iter().map(|(_, work)| tokio::time::timeout(GRACE, work))).await;
+        self.refreshing.abort();
         self.data.retract();
         self.closing.send_replace(true);
         let abort = self.server.abort_handle();

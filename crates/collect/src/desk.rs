@@ -10,6 +10,7 @@ use std::{
 };
 
 use auditlake_store::{Batch, Commit, Counts, Covered, Drift, LedgerEntry, Recall, SourceInfo, Span, Writer};
+use enrich::Enricher;
 use feed::{
     Order, Page, Query, Window,
     client::{Error, ErrorKind, Exchange, RetryPolicy},
@@ -57,6 +58,7 @@ pub(crate) struct Desk {
     pub(crate) recalled: OnceCell<()>,
     /// Told when there is something unreadable to look at closely.
     pub(crate) unreadable: Notify,
+    pub(crate) enricher: Option<Arc<Enricher>>,
 }
 
 /// What is not committed yet, and what is not worth committing.
@@ -215,8 +217,9 @@ impl Desk {
     async fn take_in(&self, page: Page, exchange: Exchange, priority: Priority) -> Haul {
         let id: Arc<str> = exchange.request_id.as_deref().unwrap_or("unknown").into();
         let rows = page.data.clone();
+        let enricher = self.enricher.clone();
         let work = move || {
-            let mut intake = Intake::with_capacity(rows.len()).of_a_page();
+            let mut intake = Intake::with_capacity(rows.len()).of_a_page().enriching(enricher);
             for (index, raw) in rows.iter().enumerate() {
                 intake.take(raw, || Place::Request { id: id.clone(), index });
             }

@@ -24,6 +24,7 @@ use std::{
 };
 
 use auditlake_store::{Commit, SourceInfo, Writer};
+use enrich::Enricher;
 use tokio::sync::mpsc;
 
 use self::{
@@ -56,12 +57,14 @@ pub struct ImportOptions {
     pub workers: Option<usize>,
     /// The number of rejects in the report; all are in the reject file.
     pub reported_rejects: usize,
+    /// Who knows more of an activity than itself.
+    pub enricher: Option<Arc<Enricher>>,
 }
 
 impl ImportOptions {
     /// The usual way.
     pub fn new(source: SourceInfo, dir: impl Into<PathBuf>) -> Self {
-        ImportOptions { source, dir: dir.into(), workers: None, reported_rejects: 20 }
+        ImportOptions { source, dir: dir.into(), workers: None, reported_rejects: 20, enricher: None }
     }
 }
 
@@ -161,7 +164,10 @@ fn start(
     for _ in 0..workers {
         let (to_worker, from_reader) = sync_channel(QUEUED_CHUNKS);
         let (to_gatherer, from_worker) = sync_channel(QUEUED_CHUNKS);
-        threads.push(spawn("import-parse", move || gather::work(&from_reader, &to_gatherer))?);
+        let enricher = options.enricher.clone();
+        threads.push(spawn("import-parse", move || {
+            gather::work(&from_reader, &to_gatherer, enricher.as_ref());
+        })?);
         jobs.push(to_worker);
         done.push(from_worker);
     }

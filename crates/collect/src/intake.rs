@@ -2,8 +2,11 @@
 //!
 //! One bad record never costs another one. Used by every way in, for a page of a feed and for a piece of a file alike.
 
+use std::sync::Arc;
+
 use activity::{Activity, Record};
 use auditlake_store::{Batch, BatchBuilder, content_hash};
+use enrich::Enricher;
 use jiff::Timestamp;
 
 use crate::{Place, Reject};
@@ -18,6 +21,7 @@ pub struct Intake {
     contents: Vec<u64>,
     /// Whether to look for requests to the feed among the activities, and to say what each row's content is.
     is_from_feed: bool,
+    enricher: Option<Arc<Enricher>>,
 }
 
 /// A request to the feed, as the feed shows it.
@@ -59,6 +63,11 @@ impl Intake {
         Intake { is_from_feed: true, ..self }
     }
 
+    /// Adds what this enricher knows to each row.
+    pub fn enriching(self, enricher: Option<Arc<Enricher>>) -> Self {
+        Intake { enricher, ..self }
+    }
+
     /// Takes one activity in. `place` is asked only if it is none.
     pub fn take(&mut self, raw: &[u8], place: impl FnOnce() -> Place) {
         match Activity::parse(raw) {
@@ -84,7 +93,11 @@ impl Intake {
                 activity: activity.id.to_string(),
             }));
         }
-        self.builder.push(&Record::of(activity));
+        let record = Record::of(activity);
+        match &self.enricher {
+            Some(enricher) => self.builder.push_enriched(&record, &enricher.of(&record)),
+            None => self.builder.push(&record),
+        }
     }
 
     /// Keeps what somebody else found to be no activity.

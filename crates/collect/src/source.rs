@@ -10,6 +10,7 @@ use std::{
 };
 
 use auditlake_store::SourceInfo;
+use enrich::Enricher;
 use feed::{Query, client::RetryPolicy};
 use futures::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
@@ -52,6 +53,8 @@ pub struct SourceOptions {
     pub refused_wait: Duration,
     /// How patiently a request is repeated.
     pub retry: RetryPolicy,
+    /// Who knows more of an activity than itself.
+    pub enricher: Option<Arc<Enricher>>,
 }
 
 impl SourceOptions {
@@ -73,6 +76,7 @@ impl SourceOptions {
             stalled_after: Duration::from_secs(1_800),
             refused_wait: Duration::from_secs(300),
             retry: RetryPolicy::default(),
+            enricher: None,
         }
     }
 }
@@ -117,6 +121,7 @@ impl Collector {
             coverage: Default::default(),
             recalled: OnceCell::new(),
             unreadable: Default::default(),
+            enricher: options.enricher.clone(),
         };
         Collector { desk: Arc::new(desk), options: Arc::new(options) }
     }

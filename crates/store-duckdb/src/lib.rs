@@ -8,6 +8,7 @@ mod alerts;
 mod bulk;
 mod database;
 mod drift;
+mod enriching;
 mod error;
 mod feed;
 mod filter;

@@ -50,6 +50,17 @@ async fn keeps_alerts() {
     contract::alerts::run(&store).await;
 }
 
+#[tokio::test]
+async fn enriches_late() {
+    let dirs = std::sync::Mutex::new(Vec::new());
+    contract::run_enriching(async || {
+        let Temporary { store, dir } = fresh();
+        dirs.lock().unwrap().push(dir);
+        store
+    })
+    .await;
+}
+
 fn statement(text: &str) -> SqlQuery {
     SqlQuery { text: text.to_owned(), params: BTreeMap::new(), timeout: None, max_rows: None }
 }

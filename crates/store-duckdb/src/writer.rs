@@ -98,6 +98,11 @@ impl WriterState {
         bulk.execute(&format!("CHECKPOINT {}", bulk.database()))
     }
 
+    /// The connection that looks, for whoever writes beside commits while nobody commits.
+    pub(crate) fn reader(&self) -> duckdb::Result<&Connection> {
+        Ok(&self.connections()?.reader)
+    }
+
     pub(crate) fn connections(&self) -> duckdb::Result<&Connections> {
         self.connections.as_ref().ok_or_else(|| duckdb::Error::InvalidPath("the database is closed".into()))
     }

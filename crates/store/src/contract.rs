@@ -4,6 +4,7 @@
 //! engine differs. The truth beside it is a plain list of activities.
 
 pub mod alerts;
+mod enriching;
 mod feed;
 pub mod outbox;
 mod read;
@@ -12,7 +13,7 @@ mod write;
 
 use activity::{Activity, Enrichment, Record, join_parts};
 
-use crate::{Batch, BatchBuilder, Commit, Engine, SourceInfo};
+use crate::{Batch, BatchBuilder, Commit, Engine, Enriching, SourceInfo};
 
 /// Puts an engine through the whole contract. `open` gives an empty store each time.
 ///
@@ -37,6 +38,14 @@ pub async fn run<E: Engine>(open: impl AsyncFn() -> E) {
     read::shows_enrichment(&open().await).await;
     feed::walks(&open().await).await;
     feed::filters(&open().await).await;
+}
+
+/// Puts an engine through what late enrichment must do and must not.
+///
+/// # Panics
+/// Where the engine does not keep it.
+pub async fn run_enriching<E: Engine + Enriching>(open: impl AsyncFn() -> E) {
+    enriching::changes_what_enrichment_says(&open().await).await;
 }
 
 /// The activities that the contract is tested with: many ties in time, several organizations and actors, odd text.

@@ -7,6 +7,7 @@ mod batch;
 mod commit;
 pub mod contract;
 mod drift;
+mod enriching;
 mod error;
 pub mod filter;
 pub mod outbox;
@@ -21,6 +22,7 @@ use tokio::sync::watch;
 pub use batch::{Batch, BatchBuilder, id_hash};
 pub use commit::{Commit, Committed, Counts, Lateness, LedgerEntry, LedgerQuery, LedgerRow, SourceInfo};
 pub use drift::{Drift, DriftKind, DriftQuery, DriftRow};
+pub use enriching::{Enriched, LateEnrichment};
 pub use error::{Result, StoreError};
 pub use query::{
     Bucket, Columns, CountBy, Direction, FeedPage, FeedQuery, FeedRow, Histogram, Order, Position, Rows, Select, Seqs,
@@ -81,6 +83,14 @@ pub trait FeedReader: Send + Sync + 'static {
 pub trait Sql: Send + Sync + 'static {
     /// Runs one statement that reads. Dropping the answer cancels it.
     async fn sql(&self, query: SqlQuery) -> Result<Rows>;
+}
+
+/// Changes what enrichment says of stored activities, and nothing else of them.
+#[async_trait]
+pub trait Enriching: Send + Sync + 'static {
+    /// Asks again about stored activities, and stores what was not said before or is said otherwise. What was said stays
+    /// where nothing is said now. Piece by piece, each in a transaction: broken off, it may be begun again.
+    async fn enrich(&self, late: LateEnrichment) -> Result<Enriched>;
 }
 
 /// A whole engine.

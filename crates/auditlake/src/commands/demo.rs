@@ -15,7 +15,7 @@ use crate::{
     cli::Demo,
     config::{Config, PORT},
     datadir::DataDir,
-    hinted, log,
+    enriching, hinted, log,
     service::{Prepared, Running},
     simulated::SimulatedFeed,
 };
@@ -45,6 +45,7 @@ pub async fn run(config: &Config, words: &Demo) -> Result<ExitCode> {
     };
     let owner = data.own_alone("demo")?;
     let simulation = Arc::new(simulation(&data, words)?);
+    write_people(&data, &simulation)?;
     let banner = SimulatedBanner {
         people: words.organisation.people,
         days: words.organisation.days,
@@ -118,6 +119,18 @@ fn simulation(data: &DataDir, words: &Demo) -> Result<Simulation> {
     std::fs::write(&path, serde_json::to_string(&memory)?)
         .with_context(|| format!("cannot write {}", path.display()))?;
     Ok(simulation)
+}
+
+/// The directory of the simulated company, for the names and departments of its people.
+fn write_people(data: &DataDir, simulation: &Simulation) -> Result<()> {
+    let mut text = String::from("email,user_id,name,department,manager,service_account\n");
+    let organization = simulation.organization();
+    for number in 0..organization.people() {
+        let person = organization.person(number);
+        text.push_str(&format!("{},{},\"{}\",{},,no\n", person.email, person.user_id, person.name, person.department));
+    }
+    let path = data.path().join(enriching::DEMO_PEOPLE);
+    std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
 }
 
 fn source(data: &DataDir, simulation: &Simulation, url: &str) -> Result<Prepared> {

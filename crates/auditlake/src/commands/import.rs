@@ -16,6 +16,7 @@ use tokio::io::AsyncReadExt;
 use crate::{
     cli::{Import, ListFormat, QueryFormat},
     config::Config,
+    enriching,
     lake::{Here, Lake},
     log, misused, output,
     remote::Remote,
@@ -45,7 +46,8 @@ async fn here_in(config: &Config, words: &Import, here: &Here) -> Result<Summary
         words.files.iter().map(|path| if path == Path::new("-") { Input::stdin() } else { Input::Path(path.clone()) });
     let bar = bar();
     let shown = bar.clone();
-    let options = ImportOptions::new(config.import_source(&words.source), data.path());
+    let mut options = ImportOptions::new(config.import_source(&words.source), data.path());
+    options.enricher = Some(enriching::open(config, &data));
     let report = import::import(&here.store, &options, inputs.collect(), move |now| show(&shown, now)).await?;
     bar.finish_and_clear();
     here.store.checkpoint().await?;

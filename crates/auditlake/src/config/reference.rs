@@ -106,6 +106,40 @@ pub const SETTINGS: &[Setting] = &[
         "minutes without an answer of the feed that make an alert; 0: none do",
     ),
     setting(
+        "enrich",
+        "databases",
+        Kind::List,
+        "none",
+        "/var/lib/GeoIP/GeoLite2-City.mmdb",
+        "location databases in MaxMind's format, the one that counts most first; `documentation-ranges` is the built-in one of \
+         the simulator's networks",
+    ),
+    setting(
+        "enrich",
+        "directory",
+        Kind::Text,
+        "none",
+        "/etc/auditlake/people.csv",
+        "a CSV file of people and service accounts, with a header; taken up when it changes",
+    ),
+    setting("enrich", "user_agents", Kind::Switch, "true", "false", "whether user agents are taken apart"),
+    setting(
+        "enrich",
+        "check_seconds",
+        Kind::Whole,
+        "60",
+        "600",
+        "how often the service looks whether these files have changed",
+    ),
+    setting(
+        "enrich",
+        "update_urls",
+        Kind::List,
+        "DB-IP City Lite and ASN Lite",
+        "https://mirror.example.com/dbip-city-lite-{month}.mmdb.gz",
+        "what `auditlake enrich update` fetches; `{month}` is the month such as `2026-04`",
+    ),
+    setting(
         "source",
         "name",
         Kind::Text,
@@ -293,6 +327,10 @@ pub fn markdown() -> String {
         ("query", "`[query]`: what one query may take."),
         ("feed", "`[feed]`: the Activity Feed that this deployment serves."),
         ("detect", "`[detect]`: rules and alerts."),
+        (
+            "enrich",
+            "`[enrich]`: what is looked up of each activity. [operations.md](operations.md#enrichment) tells of it.",
+        ),
         ("source", "`[[source]]`: one for each feed, each with a key of its own."),
     ] {
         let _ = writeln!(page, "\n## {}\n\n{about}\n", if section.is_empty() { "General" } else { section });

@@ -14,6 +14,7 @@ use std::{
 
 use activity::{Activity, Record};
 use auditlake_store::{BatchBuilder, Commit, Engine, Result, SourceInfo};
+use enrich::Enricher;
 use feed::server::{Access, AccessLog};
 use serde_json::json;
 use tokio::{
@@ -52,6 +53,7 @@ struct Scribe {
     lake: Arc<dyn Engine>,
     source: SourceInfo,
     base_url: String,
+    enricher: Arc<Enricher>,
     lost: Arc<AtomicU64>,
     /// Written, not yet committed.
     held: Vec<String>,
@@ -59,10 +61,15 @@ struct Scribe {
 
 impl ReadLog {
     /// Begins to write for `source`; urls are said to lie below `base_url`.
-    pub fn start(lake: Arc<dyn Engine>, source: SourceInfo, base_url: String) -> (ReadLog, Writing) {
+    pub fn start(
+        lake: Arc<dyn Engine>,
+        source: SourceInfo,
+        base_url: String,
+        enricher: Arc<Enricher>,
+    ) -> (ReadLog, Writing) {
         let (queue, queued) = mpsc::channel(QUEUE);
         let lost = Arc::new(AtomicU64::new(0));
-        let scribe = Scribe { lake, source, base_url, lost: lost.clone(), held: Vec::new() };
+        let scribe = Scribe { lake, source, base_url, enricher, lost: lost.clone(), held: Vec::new() };
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(scribe.work(queued, stopped));
         (ReadLog { queue, lost, refused: Mutex::new((Instant::now(), REFUSED)) }, Writing { stop, task })
@@ -162,7 +169,10 @@ impl Scribe {
         let mut rows = BatchBuilder::with_capacity(self.held.len());
         for raw in &self.held {
             match Activity::parse_str(raw) {
-                Ok(activity) => rows.push(&Record::of(&activity)),
+                Ok(activity) => {
+                    let record = Record::of(&activity);
+                    rows.push_enriched(&record, &self.enricher.of(&record));
+                }
                 Err(error) => tracing::error!(%error, "a request to the feed cannot be written down"),
             }
         }

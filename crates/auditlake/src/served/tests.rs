@@ -38,7 +38,13 @@ async fn lake(activities: &[String], change: impl FnOnce(&mut Config)) -> Lake {
     let mut config = Config::default();
     change(&mut config);
     let address = "127.0.0.1:8420".parse().unwrap();
-    let (router, writing) = serve(&config, &data, Arc::new(store.clone()), address);
+    let (router, writing) = serve(
+        &config,
+        &data,
+        Arc::new(store.clone()),
+        address,
+        Arc::new(enrich::Enricher::new(enrich::Options::default())),
+    );
     let key = new_key(&data, SCOPE);
     Lake { store, router, writing, data, key, _dir: dir }
 }

@@ -15,6 +15,7 @@ use axum::{
 };
 use bytes::Bytes;
 use collect::import::{self, ImportOptions, ImportReport, Input};
+use enrich::Enricher;
 use futures::StreamExt;
 use serde::{Deserialize, Serialize};
 use store_duckdb::DuckStore;
@@ -74,6 +75,7 @@ struct Intake {
     config: Config,
     data: DataDir,
     store: DuckStore,
+    enricher: Arc<Enricher>,
 }
 
 #[derive(Deserialize)]
@@ -82,8 +84,9 @@ struct Question {
     name: String,
 }
 
-pub fn routes(config: &Config, data: &DataDir, store: &DuckStore) -> Router {
-    let intake = Intake { config: config.clone(), data: data.clone(), store: store.clone() };
+pub fn routes(config: &Config, data: &DataDir, store: &DuckStore, enricher: &Arc<Enricher>) -> Router {
+    let (config, data, store, enricher) = (config.clone(), data.clone(), store.clone(), enricher.clone());
+    let intake = Intake { config, data, store, enricher };
     Router::new().route("/api/v1/import", post(take)).layer(DefaultBodyLimit::disable()).with_state(Arc::new(intake))
 }
 
@@ -92,7 +95,8 @@ async fn take(
     Query(question): Query<Question>,
     body: Body,
 ) -> Result<Json<Summary>, ApiError> {
-    let options = ImportOptions::new(intake.config.import_source(&question.source), intake.data.path());
+    let mut options = ImportOptions::new(intake.config.import_source(&question.source), intake.data.path());
+    options.enricher = Some(intake.enricher.clone());
     let (sender, chunks) = mpsc::channel(4);
     tokio::spawn(async move {
         let mut body = body.into_data_stream();

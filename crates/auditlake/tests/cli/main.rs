@@ -11,6 +11,7 @@ mod check;
 mod demo;
 mod detection;
 mod disk;
+mod enrich;
 mod feed;
 mod http;
 mod input;

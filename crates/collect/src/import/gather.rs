@@ -6,6 +6,7 @@ use std::sync::{
 };
 
 use auditlake_store::{Batch, LedgerEntry};
+use enrich::Enricher;
 use jiff::Timestamp;
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -41,12 +42,12 @@ pub(super) struct Piece {
 }
 
 /// A worker: parses and lays out whatever it is given.
-pub(super) fn work(jobs: &Receiver<Job>, done: &SyncSender<Done>) {
+pub(super) fn work(jobs: &Receiver<Job>, done: &SyncSender<Done>, enricher: Option<&Arc<Enricher>>) {
     while let Ok(job) = jobs.recv() {
         let result = match job {
             Job::Chunk(chunk) => {
-                let taken = take(&chunk);
-                Done::Chunk { chunk, taken: Box::new(taken) }
+                let taken = Box::new(take(&chunk, enricher));
+                Done::Chunk { chunk, taken }
             }
             Job::Commit => Done::Commit,
             Job::EndOfFile(failure) => Done::EndOfFile(failure),
@@ -57,8 +58,8 @@ pub(super) fn work(jobs: &Receiver<Job>, done: &SyncSender<Done>) {
     }
 }
 
-fn take(chunk: &Chunk) -> Taken {
-    let mut intake = Intake::with_capacity(chunk.spans.len());
+fn take(chunk: &Chunk, enricher: Option<&Arc<Enricher>>) -> Taken {
+    let mut intake = Intake::with_capacity(chunk.spans.len()).enriching(enricher.cloned());
     for span in &chunk.spans {
         let raw = &chunk.bytes[span.range.clone()];
         let place = || Place::Line { file: chunk.file.clone(), line: span.line };
