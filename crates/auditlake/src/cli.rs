@@ -53,6 +53,8 @@ pub enum Command {
     Search(Search),
     /// Follow new activities
     Tail(Tail),
+    /// The same records in the shape that another tool expects, the oldest first
+    Export(Export),
     /// What was fetched when, with which cursors and request ids
     Ledger(Ledger),
     /// What the catalogue does not know, and what differs when it is read again
@@ -83,6 +85,7 @@ pub enum Command {
 pub enum DocsPage {
     Catalog,
     Filter,
+    Shapes,
     Configuration,
     Commands,
 }
@@ -236,6 +239,53 @@ pub struct Tail {
     pub lines: u64,
     #[arg(long, value_enum)]
     pub format: Option<ListFormat>,
+}
+
+#[derive(Debug, Args)]
+pub struct Export {
+    /// What to export; everything if empty. `--` before one that begins with `-`
+    #[arg(default_value = "")]
+    pub filter: Vec<String>,
+    /// What becomes of each record
+    #[arg(long, value_enum)]
+    pub shape: ShapeName,
+    /// The form of the output [default: by the file's name, else jsonl]
+    #[arg(long, value_enum)]
+    pub format: Option<ExportFormat>,
+    /// Not before this time: RFC 3339, a date, or an age such as 15m, 24h, 7d, 6y
+    #[arg(long, value_name = "T")]
+    pub since: Option<String>,
+    /// Before this time
+    #[arg(long, value_name = "T")]
+    pub until: Option<String>,
+    /// Write to a file instead of stdout, whole or not at all; a name that ends in .gz or .zst packs it
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+/// The shape of an export.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ShapeName {
+    /// As received, byte for byte
+    Raw,
+    /// The 46 columns of anthropic_logs
+    Unified,
+    /// Datadog logs
+    Datadog,
+    /// Open Cybersecurity Schema Framework 1.5
+    Ocsf,
+    /// Elastic Common Schema 8.11
+    Ecs,
+    /// Panther's log type Anthropic.Activity
+    Panther,
+}
+
+/// The form of an export.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ExportFormat {
+    Jsonl,
+    Csv,
+    Parquet,
 }
 
 #[derive(Debug, Args)]

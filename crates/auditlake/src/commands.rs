@@ -9,6 +9,7 @@ mod demo;
 mod docs;
 mod drift;
 mod enrich;
+mod export;
 mod import;
 mod keys;
 mod ledger;
@@ -45,6 +46,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Query(words) => query::run(&config()?, words).await,
         Command::Search(words) => search::run(&config()?, words).await,
         Command::Tail(words) => tail::run(&config()?, words).await,
+        Command::Export(words) => export::run(&config()?, words).await,
         Command::Ledger(words) => ledger::run(&config()?, words).await,
         Command::Backfill(words) => collect::run(&config()?, words, Job::Backfill).await,
         Command::Reconcile(words) => collect::run(&config()?, words, Job::Reconcile).await,

@@ -103,6 +103,7 @@ impl Remote {
             Columns::Unified => "unified",
             Columns::Summary => "summary",
             Columns::Raw => "raw",
+            Columns::Plain => "plain",
         };
         query.extend([("order", order.to_owned()), ("columns", columns.to_owned())]);
         rows(self.send(self.ask(reqwest::Method::GET, "/api/v1/select", &query)?).await?).await

@@ -42,6 +42,7 @@ impl Reader for DuckStore {
             Columns::Unified => schema::unified(),
             Columns::Summary => schema::summary(),
             Columns::Raw => schema::raw(),
+            Columns::Plain => schema::plain(),
         };
         let order = match select.order {
             Order::Newest => "event_time DESC, event_id DESC",

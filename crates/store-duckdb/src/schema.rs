@@ -251,6 +251,43 @@ pub(crate) fn observed() -> String {
     ])
 }
 
+/// The `plain` columns of the port, over table `activity`.
+pub(crate) fn plain() -> String {
+    list(&[
+        ("seq", "seq".into()),
+        ("receivedAt", "received_at".into()),
+        ("workspaceID", "workspace_id".into()),
+        ("sourceID", "source_id".into()),
+        ("sourceTTL", "source_ttl".into()),
+        ("eventTime", "event_time".into()),
+        ("eventName", "event_name".into()),
+        ("eventID", "event_id".into()),
+        ("organizationID", "organization_id".into()),
+        ("organizationUUID", "organization_uuid".into()),
+        ("actorType", "actor_type".into()),
+        ("actorEmail", "actor_email".into()),
+        ("actorUserID", "actor_user_id".into()),
+        ("actorIPAddress", "actor_ip".into()),
+        ("actorUserAgent", "actor_user_agent".into()),
+        ("actorAPIKeyID", "actor_api_key_id".into()),
+        ("actorAdminAPIKeyID", "actor_admin_api_key_id".into()),
+        ("actorOther", "actor_other".into()),
+        ("srcIP", SRC_IP.into()),
+        ("category", "category".into()),
+        ("outcome", "outcome".into()),
+        ("serviceName", "product".into()),
+        ("readOnly", "read_only".into()),
+        ("guessed", "guessed".into()),
+        ("ownRead", "own_read".into()),
+        ("target", target()),
+        ("resourceIDs", "resource_ids".into()),
+        ("place", "place".into()),
+        ("agent", "agent".into()),
+        ("person", "person".into()),
+        ("rawLog", raw_log()),
+    ])
+}
+
 /// The `raw` columns of the port, over table `activity`.
 pub(crate) fn raw() -> String {
     list(&[("eventTime", "event_time".into()), ("eventID", "event_id".into()), ("rawLog", raw_log())])

@@ -49,6 +49,10 @@ pub enum Columns {
     Summary,
     /// `eventTime`, `eventID`, `rawLog`.
     Raw,
+    /// What varies, once, under the names of the views, for whoever makes another shape of it: `seq`, `organizationUUID`,
+    /// `category`, `outcome`, `guessed`, `ownRead`, `target`; of the 46 those that are no map, list or copy and say nothing of
+    /// the place; and as they are stored `actorOther`, `resourceIDs`, `place`, `agent`, `person`.
+    Plain,
 }
 
 /// Records that pass a filter.

@@ -17,6 +17,7 @@ pub fn run(page: DocsPage) -> Result<ExitCode> {
     let text = match page {
         DocsPage::Catalog => activity::catalog::markdown(),
         DocsPage::Filter => auditlake_store::filter::markdown(),
+        DocsPage::Shapes => shapes::markdown(),
         DocsPage::Configuration => config::markdown(),
         DocsPage::Commands => commands(),
     };

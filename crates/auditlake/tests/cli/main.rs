@@ -12,6 +12,7 @@ mod demo;
 mod detection;
 mod disk;
 mod enrich;
+mod export;
 mod feed;
 mod http;
 mod input;

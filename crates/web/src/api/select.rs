@@ -49,6 +49,7 @@ enum ColumnsName {
     Unified,
     Summary,
     Raw,
+    Plain,
 }
 
 pub async fn select(
@@ -80,6 +81,7 @@ impl Question {
                 ColumnsName::Unified => Columns::Unified,
                 ColumnsName::Summary => Columns::Summary,
                 ColumnsName::Raw => Columns::Raw,
+                ColumnsName::Plain => Columns::Plain,
             },
         })
     }

@@ -33,7 +33,7 @@ pub fn schema(columns: Columns) -> SchemaRef {
     let text = |name: &str| Field::new(name, DataType::Utf8, true);
     Arc::new(Schema::new(match columns {
         Columns::Unified => UNIFIED.iter().map(|(name, kind)| Field::new(*name, data_type(kind), true)).collect(),
-        Columns::Raw => vec![time, text("eventID"), text("rawLog")],
+        Columns::Raw | Columns::Plain => vec![time, text("eventID"), text("rawLog")],
         Columns::Summary => {
             let mut fields = vec![Field::new("seq", DataType::UInt64, true), time];
             fields.extend(SUMMARY.iter().map(|name| text(name)));
