@@ -4,6 +4,7 @@
 //! takes away again.
 
 mod configuration;
+mod destination;
 mod directory;
 mod disk;
 mod enrichment;
@@ -36,6 +37,7 @@ const TOPICS: &[Topic] = &[
     |scene| Box::pin(store::check(scene)),
     |scene| Box::pin(enrichment::check(scene)),
     |scene| Box::pin(source::check(scene)),
+    |scene| Box::pin(destination::check(scene)),
 ];
 
 type Topic = for<'a> fn(&'a Scene<'a>) -> BoxFuture<'a, Vec<Finding>>;

@@ -73,6 +73,9 @@ pub enum Command {
     Conformance(Conformance),
     /// Look up again what is stored: places, clients, people; and the files that are asked
     Enrich(Enrich),
+    /// Notices of alerts on their way to people, and dead letters
+    #[command(subcommand)]
+    Deliveries(Deliveries),
     /// Access keys for the feed that this deployment serves
     #[command(subcommand)]
     Keys(Keys),
@@ -451,6 +454,45 @@ pub struct Conformance {
     /// The key [default: the environment's]
     #[arg(long, env = "ANTHROPIC_COMPLIANCE_ACCESS_KEY", hide_env_values = true)]
     pub key: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Deliveries {
+    /// What waits, has arrived or was given up, the newest first
+    List(ListDeliveries),
+    /// Send dead letters again, under their old ids, and what waits at once
+    Retry(RetryDeliveries),
+}
+
+#[derive(Debug, Args)]
+pub struct ListDeliveries {
+    /// Only to this destination
+    #[arg(long, value_name = "NAME")]
+    pub destination: Option<String>,
+    /// Only what is in this state
+    #[arg(long, value_name = "STATE", value_parser = ["waiting", "delivered", "dead", "overtaken"])]
+    pub state: Option<String>,
+    /// Only of this alert
+    #[arg(long, value_name = "ID")]
+    pub alert: Option<String>,
+    /// At most so many
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub limit: u64,
+    #[arg(long, value_enum)]
+    pub format: Option<ListFormat>,
+}
+
+#[derive(Debug, Args)]
+pub struct RetryDeliveries {
+    /// Their ids
+    #[arg(value_name = "ID")]
+    pub ids: Vec<String>,
+    /// All to this destination
+    #[arg(long, value_name = "NAME")]
+    pub destination: Option<String>,
+    /// All of them
+    #[arg(long)]
+    pub all: bool,
 }
 
 #[derive(Debug, Subcommand)]

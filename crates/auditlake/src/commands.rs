@@ -5,6 +5,7 @@ mod catalog;
 mod check;
 mod collect;
 mod conformance;
+mod deliveries;
 mod demo;
 mod docs;
 mod drift;
@@ -53,6 +54,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Drift(words) => drift::run(&config()?, words).await,
         Command::Rules(words) => rules::run(&config()?, words).await,
         Command::Alerts(words) => alerts::run(&config()?, words).await,
+        Command::Deliveries(words) => deliveries::run(&config()?, words).await,
         Command::Catalog(words) => catalog::run(words),
         Command::Simulate(words) => simulate::run(words).await,
         Command::Enrich(words) => enrich::run(&config()?, words).await,

@@ -2,6 +2,7 @@
 //!
 //! [`SETTINGS`] is the one list of all settings: the environment's names and the reference page are made of it.
 
+mod destination;
 mod reference;
 mod source;
 
@@ -20,6 +21,7 @@ use toml::{Table, Value};
 
 use crate::{cli::Cli, datadir::DataDir, hinted};
 
+pub use destination::DestinationConfig;
 pub use reference::{SETTINGS, markdown};
 pub use source::{NEW_KEY, SourceConfig};
 
@@ -35,8 +37,17 @@ pub struct Config {
     pub feed: Feed,
     pub detect: Detect,
     pub enrich: Enrich,
+    pub alerts: Alerts,
     #[serde(rename = "source")]
     pub sources: Vec<SourceConfig>,
+    #[serde(rename = "destination")]
+    pub destinations: Vec<DestinationConfig>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Alerts {
+    pub link: Option<String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -105,7 +116,9 @@ impl Default for Config {
             feed: Feed::default(),
             detect: Detect::default(),
             enrich: Enrich::default(),
+            alerts: Alerts::default(),
             sources: Vec::new(),
+            destinations: Vec::new(),
         }
     }
 }
@@ -159,6 +172,7 @@ impl Config {
         let variable = |name: &str| std::env::var(name).ok().filter(|text| !text.trim().is_empty());
         overlay(&mut table, variable)?;
         source::overlay(&mut table, variable)?;
+        destination::overlay(&mut table, variable)?;
         let mut config: Config = Value::Table(table)
             .try_into()
             .map_err(|error: toml::de::Error| hinted(format!("{origin}: {}", error.message()), HINT))?;
@@ -180,6 +194,17 @@ impl Config {
             if self.sources[..at].iter().any(|other| other.name == source.name) {
                 return Err(hinted(
                     format!("{origin}: two sources are named {:?}", source.name),
+                    "give each its own name",
+                ));
+            }
+        }
+        for (at, destination) in self.destinations.iter().enumerate() {
+            destination.check().map_err(|error| {
+                hinted(format!("{origin}: destination {:?}: {error}", destination.name), DESTINATION)
+            })?;
+            if self.destinations[..at].iter().any(|other| other.name == destination.name) {
+                return Err(hinted(
+                    format!("{origin}: two destinations are named {:?}", destination.name),
                     "give each its own name",
                 ));
             }
@@ -222,6 +247,7 @@ impl Config {
     }
 }
 
+const DESTINATION: &str = "docs/alerts.md shows one of each kind";
 const HINT: &str = "docs/configuration.md lists every setting";
 
 /// Pages and API have no login yet, so nobody but this machine may reach them.
@@ -256,7 +282,7 @@ fn read(path: &Path) -> Result<Table> {
 
 /// Lays the environment's settings over the file's.
 fn overlay(table: &mut Table, variable: impl Fn(&str) -> Option<String> + Copy) -> Result<()> {
-    for setting in SETTINGS.iter().filter(|setting| setting.section != "source") {
+    for setting in SETTINGS.iter().filter(|setting| !matches!(setting.section, "source" | "destination")) {
         let Some(value) = setting.read(variable)? else { continue };
         let place = match setting.section {
             "" => &mut *table,
@@ -333,7 +359,7 @@ mod tests {
         for setting in SETTINGS {
             let place = match setting.section {
                 "" => &mut table,
-                "source" => continue,
+                "source" | "destination" => continue,
                 section => table.entry(section).or_insert_with(|| Value::Table(Table::new())).as_table_mut().unwrap(),
             };
             place.insert(setting.name.to_owned(), setting.kind.parse(setting.example).unwrap());

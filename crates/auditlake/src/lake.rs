@@ -9,7 +9,9 @@ use anyhow::{Context, Result};
 use auditlake_store::{
     DriftQuery, DriftRow, LedgerQuery, LedgerRow, Reader, Rows, Select, Sql, SqlQuery, Status,
     alert::{Act, Alert, AlertQuery, Alerts},
+    outbox::{Delivery, DeliveryLog, DeliveryQuery, Which},
 };
+use jiff::Timestamp;
 use store_duckdb::DuckStore;
 
 use crate::{
@@ -86,6 +88,20 @@ impl Lake {
         match self {
             Lake::Here(here) => Ok(here.store.select(select).await?),
             Lake::There(remote) => remote.select(select).await,
+        }
+    }
+
+    pub async fn deliveries(&self, query: &DeliveryQuery) -> Result<Vec<Delivery>> {
+        match self {
+            Lake::Here(here) => Ok(here.store.deliveries(query).await?),
+            Lake::There(remote) => remote.deliveries(query).await,
+        }
+    }
+
+    pub async fn send_again(&self, which: &Which) -> Result<u64> {
+        match self {
+            Lake::Here(here) => Ok(here.store.send_again(which, Timestamp::now()).await?),
+            Lake::There(remote) => remote.send_again(which).await,
         }
     }
 

@@ -7,6 +7,7 @@ use arrow::{array::RecordBatch, buffer::Buffer, ipc::reader::StreamDecoder};
 use auditlake_store::{
     Columns, DriftQuery, DriftRow, Enriched, LedgerQuery, LedgerRow, Order, Rows, Select, SqlQuery, StoreError, Window,
     alert::{Act, Alert, AlertQuery},
+    outbox::{Delivery, DeliveryQuery, Which},
 };
 use futures::{Stream, StreamExt, stream};
 use reqwest::{Response, StatusCode};
@@ -14,7 +15,7 @@ use secrecy::ExposeSecret;
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::{datadir::Service, stop::Failure};
+use crate::{datadir::Service, service::Retried, stop::Failure};
 
 /// A running service.
 pub struct Remote {
@@ -115,6 +116,22 @@ impl Remote {
         words.extend(window.until.map(|until| ("until", until.to_string())));
         let response = self.send(self.ask(reqwest::Method::POST, "/api/v1/enrich", &words)?).await?;
         Ok(response.json().await?)
+    }
+
+    pub async fn deliveries(&self, query: &DeliveryQuery) -> Result<Vec<Delivery>> {
+        let mut words: Vec<(&str, String)> = Vec::new();
+        words.extend(query.destination.clone().map(|name| ("destination", name)));
+        words.extend(query.state.map(|state| ("state", state.name().to_owned())));
+        words.extend(query.alert.clone().map(|alert| ("alert", alert)));
+        words.extend(query.limit.map(|limit| ("limit", limit.to_string())));
+        let response = self.send(self.ask(reqwest::Method::GET, "/api/v1/deliveries", &words)?).await?;
+        Ok(response.json().await?)
+    }
+
+    pub async fn send_again(&self, which: &Which) -> Result<u64> {
+        let request = self.request(reqwest::Method::POST, "/api/v1/deliveries/retry").json(which);
+        let retried: Retried = self.send(request).await?.json().await?;
+        Ok(retried.count)
     }
 
     pub async fn ledger(&self, query: &LedgerQuery) -> Result<Vec<LedgerRow>> {

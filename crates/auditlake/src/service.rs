@@ -5,6 +5,8 @@
 //! page, then the store.
 
 mod budgets;
+mod deliveries;
+mod delivering;
 mod detection;
 mod enriching;
 mod import;
@@ -34,6 +36,9 @@ use crate::{
     stop,
 };
 
+use delivering::Delivering;
+
+pub use deliveries::Retried;
 pub use import::Summary;
 pub use jobs::{Collectors, Wish, Word, fulfil};
 pub use upstream::Rotating;
@@ -54,6 +59,7 @@ pub struct Running {
     closing: sync::watch::Sender<bool>,
     server: JoinHandle<std::io::Result<()>>,
     reads: Writing,
+    delivering: Delivering,
     watched: Arc<watch::Sources>,
     collectors: Collectors,
     detection: detection::Detection,
@@ -92,6 +98,7 @@ impl Running {
         let collectors = Collectors::default();
         let intake = import::routes(config, data, &store, &enricher)
             .merge(enriching::routes(&store, &enricher))
+            .merge(deliveries::routes(Arc::new(store.clone())))
             .merge(jobs::routes(&collectors, closed.clone()));
         let intake = web::guard::check_token(intake, &token);
         let (served, reads) = served::serve(config, data, Arc::new(store.clone()), address, enricher.clone());
@@ -115,6 +122,7 @@ impl Running {
             axum::serve(listener, service).with_graceful_shutdown(asked).await
         });
         let url = format!("http://{address}");
+        let delivering = Delivering::start(config, &store, &url);
         data.announce(&Service { url, token: token.expose_secret().to_owned().into(), pid: std::process::id() })?;
         Ok(Running {
             address,
@@ -124,6 +132,7 @@ impl Running {
             closing,
             server,
             reads,
+            delivering,
             watched,
             collectors,
             detection,
@@ -173,6 +182,7 @@ impl Running {
         }
         self.detection.finish(GRACE).await;
         self.reads.finish(GRACE).await;
+        self.delivering.end(GRACE).await;
         self.store.checkpoint().await.context("cannot tidy the store up")?;
         drop(self.here);
         Ok(())

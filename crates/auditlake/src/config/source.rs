@@ -45,7 +45,7 @@ pub struct SourceConfig {
     pub stalled_minutes: u64,
 }
 
-fn secret<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<SecretString>, D::Error> {
+pub(super) fn secret<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<SecretString>, D::Error> {
     Ok(Some(String::deserialize(deserializer)?.into()))
 }
 
