@@ -65,6 +65,8 @@ pub enum Command {
     /// Alerts, and what people made of them
     #[command(subcommand)]
     Alerts(Alerts),
+    /// A completeness statement for an auditor; exit code 3 if the span is not complete
+    Attest(Attest),
     /// What is known of an activity type; all types without a name
     Catalog(Catalog),
     /// The feed of a simulated organisation alone
@@ -409,6 +411,34 @@ pub struct ListAlerts {
     pub limit: Option<u64>,
     #[arg(long, value_enum)]
     pub format: Option<ListFormat>,
+}
+
+#[derive(Debug, Args)]
+pub struct Attest {
+    /// From this event time on: RFC 3339, a date, or an age such as 7d
+    #[arg(long, value_name = "T", required_unless_present = "verify")]
+    pub from: Option<String>,
+    /// Before this event time
+    #[arg(long, value_name = "T", required_unless_present = "verify")]
+    pub to: Option<String>,
+    /// Only of this source
+    #[arg(long, value_name = "NAME")]
+    pub source: Option<String>,
+    /// Write to a file instead of stdout, whole or not at all; as JSON if it ends in `.json`
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// For people, or to be checked [default: text]
+    #[arg(long, value_enum)]
+    pub format: Option<AttestFormat>,
+    /// Compute a statement (JSON) again and compare; exit code 3 if it differs
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["from", "to", "source", "output", "format"])]
+    pub verify: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum AttestFormat {
+    Text,
+    Json,
 }
 
 #[derive(Debug, Args)]

@@ -1,6 +1,7 @@
 //! The commands, a room each.
 
 mod alerts;
+mod attest;
 mod catalog;
 mod check;
 mod collect;
@@ -42,6 +43,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
     match &cli.command {
         Command::Demo(words) => demo::run(&config()?, words).await,
         Command::Run(words) => run::run(&config()?, words).await,
+        Command::Attest(words) => attest::run(&config()?, words).await,
         Command::Check(words) => check::run(&cli, words).await,
         Command::Import(words) => import::run(&config()?, words).await,
         Command::Query(words) => query::run(&config()?, words).await,

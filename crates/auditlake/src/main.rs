@@ -3,6 +3,7 @@
 //! [`main`] reads as four steps: parse the words, set the log up, run the command, say how it ended. Every command is a room
 //! in `commands`; where data comes from (a running service or the data directory itself) is decided in `lake`.
 
+mod attest;
 mod checks;
 mod cli;
 mod commands;

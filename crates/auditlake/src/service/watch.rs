@@ -119,9 +119,7 @@ fn of_sources(sheet: &Sheet, states: &[SourceState], now: Timestamp) -> promethe
     sheet.count(states, "requests_total", "Requests to the feed since the start, failed ones too", |state| {
         state.requests
     })?;
-    sheet.count(states, "pages_total", "Requests that brought a page", |state| {
-        state.requests.saturating_sub(state.errors.values().sum())
-    })?;
+    sheet.count(states, "pages_total", "Requests that brought a page", |state| state.pages)?;
     let errors =
         sheet.counter("request_errors_total", "Requests that brought no page, by kind", &["source", "kind"])?;
     for state in states {
@@ -135,6 +133,16 @@ fn of_sources(sheet: &Sheet, states: &[SourceState], now: Timestamp) -> promethe
     sheet.count(states, "activities_late_total", "Activities that only a second reading found", |state| state.late)?;
     sheet.count(states, "activities_rejected_total", "Records that were no activities, kept in rejects/", |state| {
         state.rejected
+    })?;
+    sheet.count(
+        states,
+        "drift_total",
+        "Differences that reading again has shown: changed, poorer, missing",
+        |state| state.drift,
+    )?;
+    sheet.measure(states, "unreadable_seconds", "Event time that the feed could not be made to show", |state| {
+        let spans = state.unreadable.iter().map(|span| span.to.duration_since(span.from).as_secs_f64());
+        Some(spans.sum())
     })?;
     sheet.count(states, "own_reads_total", "Activities that were our own requests", |state| state.own_reads)?;
     sheet.measure(
@@ -220,6 +228,8 @@ mod tests {
             watermark: Some(now - Duration::from_secs(90)),
             echo: Some(Duration::from_millis(1_500)),
             requests: 12,
+            pages: 9,
+            drift: 3,
             new: 100,
             known: 7,
             late: 2,
@@ -259,6 +269,7 @@ mod tests {
             r#"auditlake_backfill_progress_ratio{source="ac\"me\\\n"} 0.75"#,
             r#"auditlake_source_phase{phase="refused",source="ac\"me\\\n"} 1"#,
             r#"auditlake_source_phase{phase="following",source="ac\"me\\\n"} 0"#,
+            r#"auditlake_drift_total{source="ac\"me\\\n"} 3"#,
             "auditlake_store_up 1",
             "auditlake_store_commits 9",
             r#"auditlake_store_activities{source="acme"} 5"#,

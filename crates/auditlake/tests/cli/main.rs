@@ -5,8 +5,11 @@
 //! with it, byte for byte. The rest is one room a promise.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod attest;
 mod backfill;
+mod bad;
 mod catalog;
+mod chaos;
 mod check;
 mod demo;
 mod detection;

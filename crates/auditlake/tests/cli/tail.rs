@@ -45,7 +45,7 @@ fn following_loses_nothing_and_doubles_nothing() {
     happened.holds_up_to(&all, &place);
 }
 
-fn is_later(line: &str, time: &str) -> bool {
+pub fn is_later(line: &str, time: &str) -> bool {
     let row: serde_json::Value = serde_json::from_str(line).unwrap();
     let raw: serde_json::Value = serde_json::from_str(row["rawLog"].as_str().unwrap()).unwrap();
     raw["created_at"].as_str().unwrap() > time

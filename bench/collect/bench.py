@@ -1,0 +1,192 @@
+#!/usr/bin/env python3
+"""Collecting from a feed: speed beside a plain sequential reader, freshness under load, memory over millions.
+
+    bench/collect/bench.py speed     [--people 3000] [--days 30]
+    bench/collect/bench.py freshness [--seconds 120] [--interval 5]
+    bench/collect/bench.py memory    [--people 5000] [--days 90]
+
+The feed is `auditlake simulate`, a process of its own. See README.md beside this file for what is measured and how.
+"""
+import argparse, json, os, pathlib, subprocess, sys, tempfile, threading, time, urllib.error, urllib.parse, urllib.request
+
+TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", pathlib.Path.home() / ".cache/auditlake-target"))
+BINARY = TARGET / "debug/auditlake"
+# Nothing stands between: no proxy of the environment.
+urllib.request.install_opener(urllib.request.build_opener(urllib.request.ProxyHandler({})))
+
+
+class Feed:
+    def __init__(self, *words):
+        self.process = subprocess.Popen([BINARY, "simulate", *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self.url = self.process.stdout.readline().split()[1]
+        self.key = self.process.stdout.readline().split()[1]
+
+    def page(self, **query):
+        request = urllib.request.Request(f"{self.url}/v1/compliance/activities?{urllib.parse.urlencode(query)}", headers={"x-api-key": self.key})
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return json.load(answer)
+
+    def end(self):
+        self.process.terminate()
+        self.process.wait()
+
+
+class Service:
+    """`auditlake run` over a feed, and its API."""
+
+    def __init__(self, feed, directory, **settings):
+        self.data = directory / "data"
+        lines = [f"{name} = {json.dumps(value)}" for name, value in settings.items()]
+        source = ["[[source]]", 'name = "bench"', f'base_url = "{feed.url}"', f'key = "{feed.key}"', *lines]
+        config = directory / "auditlake.toml"
+        config.write_text("\n".join(source) + "\n")
+        self.started = time.time()
+        words = [BINARY, "--config", config, "--data", self.data, "run", "--port", "0"]
+        self.process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=open(directory / "log", "w"), text=True)
+        self.process.stdout.readline()
+        self.log = directory / "log"
+        told = json.loads((self.data / "service.json").read_text())
+        self.url, self.token = told["url"], told["token"]
+
+    def sql(self, text):
+        body = json.dumps({"sql": text, "params": {}}).encode()
+        headers = {"authorization": f"Bearer {self.token}", "content-type": "application/json", "accept": "application/x-ndjson"}
+        with urllib.request.urlopen(urllib.request.Request(f"{self.url}/api/v1/sql", body, headers), timeout=300) as answer:
+            return [json.loads(line) for line in answer.read().splitlines()]
+
+    def metric(self, name):
+        with urllib.request.urlopen(f"{self.url}/metrics", timeout=60) as answer:
+            lines = answer.read().decode().splitlines()
+        return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith((name + " ", name + "{")))
+
+    def rss(self):
+        """Resident memory in MB: all of it, and the part that is the process's own."""
+        fields = dict(line.split(":", 1) for line in open(f"/proc/{self.process.pid}/status") if line.startswith(("VmRSS", "RssAnon")))
+        return [int(fields[name].split()[0]) / 1024 for name in ("VmRSS", "RssAnon")]
+
+    def has_past(self):
+        if self.process.poll() is not None:
+            sys.exit(f"the service ended:\n{self.log.read_text()}")
+        return "the past is here" in self.log.read_text()
+
+    def end(self):
+        self.process.terminate()
+        self.process.wait()
+
+
+def sequential(feed, seconds):
+    """What a plain reader does: a page, its last_id, the next page. Activities a second."""
+    started, count, cursor = time.time(), 0, {}
+    while time.time() - started < seconds:
+        page = feed.page(limit=5000, **cursor)
+        count += len(page["data"])
+        if not page["has_more"]:
+            break
+        cursor = {"after_id": page["last_id"]}
+    return count / (time.time() - started)
+
+
+def speed(args, directory):
+    feed = Feed("--frozen", "--people", args.people, "--days", args.days, "--rate-limit", 600, "--fault", "slow=100%:300ms")
+    plain = sequential(feed, 30)
+    print(f"sequential reader: {plain:,.0f} activities/s", flush=True)
+    # Its requests are of the minute that the service begins with, else.
+    time.sleep(60)
+    service = Service(feed, directory, leave_percent=0, backfill_from=f"{args.days + 1}d")
+    while not service.has_past():
+        time.sleep(0.2)
+    seconds = time.time() - service.started
+    count = service.sql("select count(*) as n from activities")[0]["n"]
+    refused = service.sql("select count(*) as n from ledger where kind = 'error' and detail->>'status' = '429'")[0]["n"]
+    pages = service.sql("select count(*) as n from ledger where kind = 'page'")[0]["n"]
+    rate = count / seconds
+    print(f"auditlake: {count:,} activities in {seconds:.1f} s, stored and queryable: {rate:,.0f}/s, {pages} pages, {refused} answers 429")
+    print(f"of 50,000/s that the budget allows: {rate / 50_000:.1%}; ratio to the sequential reader: {rate / plain:.1f}")
+    service.end()
+    feed.end()
+
+
+def freshness(args, directory):
+    feed = Feed("--people", args.people, "--days", 60, "--rate-limit", 60000, "--speed", 20)
+    service = Service(feed, directory, interval_seconds=args.interval, backfill_from="61d")
+    readable, answered, running = {}, {}, True
+
+    def upstream():
+        while running:
+            at = time.time()
+            for activity in feed.page(limit=500)["data"]:
+                readable.setdefault(activity["id"], at)
+            time.sleep(0.1)
+
+    def lake():
+        last = None
+        while running:
+            where = "order by seq desc limit 1000" if last is None else f"where seq > {last}"
+            rows = service.sql(f"select seq, eventID from activities {where}")
+            at = time.time()
+            for row in rows:
+                answered.setdefault(row["eventID"], at)
+            last = max([row["seq"] for row in rows], default=last)
+            time.sleep(0.1)
+
+    def load():
+        while running:
+            service.sql("select eventName, outcome, count(*) as n from activities group by 1, 2 order by 3 desc limit 10")
+
+    threads = [threading.Thread(target=work, daemon=True) for work in (upstream, lake, load)]
+    for thread in threads:
+        thread.start()
+    time.sleep(args.seconds)
+    until = time.time() - args.interval - 10
+    time.sleep(args.interval + 2)
+    running = False
+    for thread in threads:
+        thread.join(30)
+    # What was there at the first look was readable before anybody looked.
+    begun = min(readable.values()) + 1
+    known = [(answered.get(name, float("inf")) - at) for name, at in readable.items() if begun < at < until]
+    known.sort()
+    if not known:
+        sys.exit("nothing happened")
+    point = lambda share: max(0.0, known[min(len(known) - 1, int(len(known) * share))])
+    print(f"{len(known)} activities; interval {args.interval} s; from readable upstream to answered by a query: "
+          f"p50 {point(.5):.2f} s, p99 {point(.99):.2f} s, most {known[-1]:.2f} s (both looked at every 0.1 s)")
+    print(f"past read meanwhile: {service.metric('auditlake_store_activities'):,.0f} activities")
+    service.end()
+    feed.end()
+
+
+def memory(args, directory):
+    feed = Feed("--frozen", "--people", args.people, "--days", args.days, "--rate-limit", 1000000)
+    service = Service(feed, directory, leave_percent=0, requests_per_minute=1000000, backfill_from=f"{args.days + 1}d")
+    step, most = 0, 0
+    while True:
+        is_done = service.has_past()
+        count, (rss, own) = service.metric("auditlake_activities_new_total"), service.rss()
+        most = max(most, rss)
+        if count >= step or is_done:
+            print(f"{count:>12,.0f} activities  {rss:8,.0f} MB resident, {own:8,.0f} MB of it the process's own", flush=True)
+            step = count + args.step
+        if is_done:
+            break
+        time.sleep(1)
+    seconds = time.time() - service.started
+    print(f"most: {most:,.0f} MB; {count / seconds:,.0f} activities/s")
+    service.end()
+    feed.end()
+
+
+words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+kinds = words.add_subparsers(dest="kind", required=True)
+for name, work, defaults in [
+    ("speed", speed, {"people": 3000, "days": 40}),
+    ("freshness", freshness, {"people": 500, "seconds": 120, "interval": 5}),
+    ("memory", memory, {"people": 4500, "days": 90, "step": 500_000}),
+]:
+    kind = kinds.add_parser(name)
+    kind.set_defaults(work=work)
+    for option, value in defaults.items():
+        kind.add_argument(f"--{option}", type=int, default=value)
+args = words.parse_args()
+with tempfile.TemporaryDirectory(prefix="auditlake-bench-") as directory:
+    args.work(args, pathlib.Path(directory))

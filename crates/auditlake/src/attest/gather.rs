@@ -1,0 +1,241 @@
+//! Asks the store for everything that a statement says.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result};
+use auditlake_store::{Covered, Span, SqlQuery, merged};
+use futures::TryStreamExt;
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::{
+    chain::Chain,
+    statement::{CLAIMS, DOES_NOT_CLAIM, Day, METHOD, Source, Statement, Totals, VERSION},
+};
+use crate::lake::Lake;
+
+/// What to make a statement about.
+pub struct Wanted {
+    pub from: Timestamp,
+    pub to: Timestamp,
+    /// Only this source.
+    pub source: Option<String>,
+    /// Only commits up to this one; all so far if `None`.
+    pub seq: Option<u64>,
+}
+
+/// Makes a statement.
+pub async fn gather(lake: &Lake, wanted: &Wanted) -> Result<Statement> {
+    let asker = Asker { lake, wanted };
+    let seq = match wanted.seq {
+        Some(seq) => seq,
+        None => asker.number("select coalesce(max(seq), 0) as n from commits").await?,
+    };
+    let mut sources = Vec::new();
+    for name in asker.sources(seq).await? {
+        sources.push(asker.source(&name, seq).await.with_context(|| format!("source {name}"))?);
+    }
+    let owned = |lines: &[&str]| lines.iter().map(|line| (*line).to_owned()).collect();
+    let mut statement = Statement {
+        what: "auditlake completeness statement".to_owned(),
+        version: VERSION,
+        program: format!("auditlake {}", env!("CARGO_PKG_VERSION")),
+        made_at: Timestamp::now(),
+        from: wanted.from,
+        to: wanted.to,
+        seq,
+        complete: sources.iter().any(|source| source.kind == FEED)
+            && sources.iter().all(|source| source.kind != FEED || source.complete),
+        sources,
+        claims: owned(&CLAIMS),
+        does_not_claim: owned(&DOES_NOT_CLAIM),
+        method: METHOD.iter().map(|(name, how)| ((*name).to_owned(), (*how).to_owned())).collect(),
+        sha256: String::new(),
+    };
+    statement.sha256 = statement.own_hash();
+    Ok(statement)
+}
+
+const FEED: &str = "feed";
+const SPAN: &str =
+    "eventTime >= $from::timestamp and eventTime < $to::timestamp and seq <= $seq::ubigint and sourceID = $source";
+
+struct Asker<'a> {
+    lake: &'a Lake,
+    wanted: &'a Wanted,
+}
+
+impl Asker<'_> {
+    /// Calls `each` with every row of an answer.
+    async fn each(&self, text: &str, params: &[(&str, &str)], mut each: impl FnMut(Value) -> Result<()>) -> Result<()> {
+        let params = params.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let query = SqlQuery { text: text.to_owned(), params, timeout: None, max_rows: None };
+        let mut rows = self.lake.sql(query).await?;
+        while let Some(batch) = rows.batches.try_next().await? {
+            let lines = web::json_lines(&batch)?;
+            for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+                each(serde_json::from_slice(line)?)?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn rows(&self, text: &str, params: &[(&str, &str)]) -> Result<Vec<Value>> {
+        let mut all = Vec::new();
+        self.each(text, params, |row| {
+            all.push(row);
+            Ok(())
+        })
+        .await?;
+        Ok(all)
+    }
+
+    async fn number(&self, text: &str) -> Result<u64> {
+        Ok(self.rows(text, &[]).await?.first().and_then(|row| row["n"].as_u64()).unwrap_or(0))
+    }
+
+    async fn sources(&self, seq: u64) -> Result<Vec<String>> {
+        let seq = seq.to_string();
+        let text = "select distinct source_id as s from commits where seq <= $seq::ubigint order by 1";
+        let names =
+            self.rows(text, &[("seq", &seq)]).await?.into_iter().filter_map(|row| Some(row["s"].as_str()?.to_owned()));
+        let wanted = &self.wanted.source;
+        Ok(names.filter(|name| wanted.as_ref().is_none_or(|wanted| wanted == name)).collect())
+    }
+
+    async fn source(&self, name: &str, seq: u64) -> Result<Source> {
+        let Wanted { from, to, .. } = *self.wanted;
+        let (from_text, to_text, seq_text) = (from.to_string(), to.to_string(), seq.to_string());
+        let params = [("from", from_text.as_str()), ("to", &to_text), ("seq", &seq_text), ("source", name)];
+        let days = self.rows(METHOD[0].1, &params).await?;
+        let days = days.into_iter().map(|row| Ok(serde_json::from_value::<Day>(row)?)).collect::<Result<Vec<_>>>()?;
+        let totals = format!(
+            "select count(*) as activities, count(*) filter (late) as late, \
+             coalesce(max(epoch(receivedAt) - epoch(eventTime)) filter (late), 0)::double as latest_seconds, \
+             count(*) filter (ownRead) as own_reads, count(distinct seq::varchar || ':' || coalesce(entry, 0)::varchar) as brought_by \
+             from activities where {SPAN}"
+        );
+        let totals = self.rows(&totals, &params).await?.into_iter().next().unwrap_or_default();
+        let totals: Totals = serde_json::from_value(totals)?;
+        let organizations = format!(
+            "select coalesce(organizationID, organizationUUID, 'none') as o, count(*) as n from activities where {SPAN} group by 1 order by 1"
+        );
+        let organizations = counts(self.rows(&organizations, &params).await?, "o");
+        let known = [("source", name), ("seq", &seq_text)];
+        let mut chain = Chain::new(from, to);
+        self.each(METHOD[3].1, &known, |row| {
+            let at = moment(&row["happened_at"]).context("a time of the ledger")?;
+            let detail: Value = match &row["detail"] {
+                Value::String(text) => serde_json::from_str(text)?,
+                other => other.clone(),
+            };
+            chain.page(at, &detail);
+            Ok(())
+        })
+        .await?;
+        let mut requests = chain.finish();
+        let errors = "select coalesce(detail->>'error', 'unknown') as o, count(*) as n from ledger \
+             where source_id = $source and kind = 'error' and seq <= $seq::ubigint group by 1 order by 1";
+        requests.errors = counts(self.rows(errors, &known).await?, "o");
+        let drift = "select kind as o, count(*) as n from drift where source_id = $source group by 1 order by 1";
+        let drift = counts(self.rows(drift, &known[..1]).await?, "o");
+        let checkpoints = self.checkpoints(name).await?;
+        let is_feed = requests.pages > 0 || checkpoints.contains_key("tail") || checkpoints.contains_key("backfill");
+        let covered: Vec<Covered> = read(&checkpoints, Covered::CHECKPOINT)?;
+        let unreadable = within(read(&checkpoints, Covered::UNREADABLE)?, from, to);
+        let covered: Vec<Covered> = covered
+            .into_iter()
+            .filter(|stretch| stretch.from < to && stretch.to > from)
+            .map(|stretch| Covered { from: stretch.from.max(from), to: stretch.to.min(to), ..stretch })
+            .collect();
+        let gaps = gaps(&covered, from, to);
+        let mut source = Source {
+            source: name.to_owned(),
+            kind: if is_feed { FEED } else { "other" }.to_owned(),
+            complete: false,
+            because: Vec::new(),
+            covered,
+            gaps: if is_feed { gaps } else { Vec::new() },
+            unreadable,
+            totals,
+            organizations,
+            days,
+            requests,
+            drift,
+        };
+        source.because = reasons(&source);
+        source.complete = is_feed && source.because.is_empty();
+        Ok(source)
+    }
+
+    async fn checkpoints(&self, source: &str) -> Result<BTreeMap<String, Value>> {
+        let rows = self
+            .rows("select name, value from checkpoint_state where source_id = $source", &[("source", source)])
+            .await?;
+        let entry = |row: Value| -> Result<(String, Value)> {
+            let value = match &row["value"] {
+                Value::String(text) => serde_json::from_str(text)?,
+                other => other.clone(),
+            };
+            Ok((row["name"].as_str().unwrap_or_default().to_owned(), value))
+        };
+        rows.into_iter().map(entry).collect()
+    }
+}
+
+/// Why a source of a feed is not complete.
+fn reasons(source: &Source) -> Vec<String> {
+    let mut because = Vec::new();
+    if !source.gaps.is_empty() {
+        let seconds: i64 = source.gaps.iter().map(|gap| gap.to.duration_since(gap.from).as_secs()).sum();
+        because.push(format!("{} gaps, {seconds} s together, were not read to their ends", source.gaps.len()));
+    }
+    if !source.unreadable.is_empty() {
+        because.push(format!("the feed could not be made to show {} stretches", source.unreadable.len()));
+    }
+    if !source.requests.broken.is_empty() {
+        because
+            .push(format!("{} pages go on from cursors that no page of the ledger gave", source.requests.broken.len()));
+    }
+    if source.requests.rejected > 0 {
+        because.push(format!("{} records were no activities; they are kept in rejects/", source.requests.rejected));
+    }
+    because
+}
+
+/// What of a span no stretch covers.
+pub(super) fn gaps(covered: &[Covered], from: Timestamp, to: Timestamp) -> Vec<Span> {
+    let spans = merged(covered.iter().map(|stretch| Span { from: stretch.from, to: stretch.to }).collect());
+    let mut gaps = Vec::new();
+    let mut reached = from;
+    for span in spans {
+        if span.from > reached {
+            gaps.push(Span { from: reached, to: span.from.min(to) });
+        }
+        reached = reached.max(span.to);
+    }
+    if reached < to {
+        gaps.push(Span { from: reached, to });
+    }
+    gaps
+}
+
+fn within(spans: Vec<Span>, from: Timestamp, to: Timestamp) -> Vec<Span> {
+    let cut = spans.into_iter().map(|span| Span { from: span.from.max(from), to: span.to.min(to) });
+    cut.filter(|span| span.from < span.to).collect()
+}
+
+fn read<T: serde::de::DeserializeOwned>(checkpoints: &BTreeMap<String, Value>, name: &str) -> Result<Vec<T>> {
+    let Some(value) = checkpoints.get(name) else { return Ok(Vec::new()) };
+    serde_json::from_value(value.clone()).with_context(|| format!("checkpoint {name}"))
+}
+
+fn counts(rows: Vec<Value>, name: &str) -> BTreeMap<String, u64> {
+    let pair = |row: &Value| Some((row[name].as_str()?.to_owned(), row["n"].as_u64()?));
+    rows.iter().filter_map(pair).collect()
+}
+
+fn moment(value: &Value) -> Option<Timestamp> {
+    let text = value.as_str()?;
+    text.parse().or_else(|_| format!("{}Z", text.replace(' ', "T")).parse()).ok()
+}
