@@ -12,6 +12,7 @@ mod enriching;
 mod import;
 mod jobs;
 mod progress;
+mod reports;
 mod upstream;
 mod watch;
 
@@ -63,6 +64,7 @@ pub struct Running {
     watched: Arc<watch::Sources>,
     collectors: Collectors,
     detection: detection::Detection,
+    states: reports::States,
     sources: Vec<(sync::watch::Receiver<SourceState>, JoinHandle<collect::Result<()>>)>,
     stoppers: Vec<Stopper>,
     enricher: Arc<Enricher>,
@@ -101,6 +103,8 @@ impl Running {
             .merge(deliveries::routes(Arc::new(store.clone())))
             .merge(jobs::routes(&collectors, closed.clone()));
         let intake = web::guard::check_token(intake, &token);
+        let states = reports::States::default();
+        site.sources = states.reader();
         let (served, reads) = served::serve(config, data, Arc::new(store.clone()), address, enricher.clone());
         let detection = detection::start(config, &store, watched.clone(), &closed).await?;
         let alerts = web::guard::check_token(detection.routes(&store), &token);
@@ -136,6 +140,7 @@ impl Running {
             watched,
             collectors,
             detection,
+            states,
             sources: Vec::new(),
             stoppers: Vec::new(),
             enricher,
@@ -153,6 +158,7 @@ impl Running {
         self.watched.add(state.clone());
         let (stopper, stop) = collect::stop();
         let work = tokio::spawn(async move { collector.run(stop).await });
+        self.states.add(state.clone());
         self.sources.push((state, work));
         self.stoppers.push(stopper);
     }

@@ -13,6 +13,7 @@ mod error;
 mod feed;
 mod filter;
 mod guard;
+mod insight;
 mod inspect;
 mod outbox;
 mod reader;

@@ -105,6 +105,10 @@ impl Reader for DuckStore {
             conditions.push("happened_at >= make_timestamp(?)");
             values.push(Value::BigInt(since.as_microsecond()));
         }
+        if let Some(seq) = query.seq {
+            conditions.push("seq = ?");
+            values.push(Value::UBigInt(seq));
+        }
         let condition = conditions.join(" AND ");
         let limit = query.limit.map(|limit| format!("LIMIT {limit}")).unwrap_or_default();
         self.read("reading the ledger", move |connection, _| {
@@ -182,7 +186,7 @@ pub(crate) fn condition(filter: &Filter, window: Window, seqs: Seqs, values: &mu
 }
 
 /// The expression of a column that can be counted by.
-fn countable(name: &str) -> Result<String> {
+pub(crate) fn countable(name: &str) -> Result<String> {
     let expression = match name {
         "eventName" | "activityType" => "event_name",
         "category" => "category",

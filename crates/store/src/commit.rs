@@ -161,6 +161,8 @@ pub struct LedgerQuery {
     pub source: Option<String>,
     /// Only at or after this time.
     pub since: Option<Timestamp>,
+    /// Only of this commit.
+    pub seq: Option<u64>,
     /// At most so many; all if `None`.
     pub limit: Option<u64>,
 }

@@ -7,6 +7,7 @@ pub mod alerts;
 mod enriching;
 mod feed;
 pub mod outbox;
+mod insight;
 mod read;
 mod recall;
 mod write;
@@ -36,6 +37,9 @@ pub async fn run<E: Engine>(open: impl AsyncFn() -> E) {
     read::filters(&open().await).await;
     read::answers_sql(&open().await).await;
     read::shows_enrichment(&open().await).await;
+    insight::tallies(&open().await).await;
+    insight::facets(&open().await).await;
+    insight::latest(&open().await).await;
     feed::walks(&open().await).await;
     feed::filters(&open().await).await;
 }

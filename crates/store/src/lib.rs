@@ -1,6 +1,6 @@
 //! The store's port: batches of records in, typed answers out, and the tests that every engine must pass.
 //!
-//! Nothing here knows an engine. An engine implements [`Writer`], [`Reader`] and [`Sql`], and passes [`contract`].
+//! Nothing here knows an engine. An engine implements [`Writer`], [`Reader`], [`Insight`], [`FeedReader`] and [`Sql`], and passes [`contract`].
 
 pub mod alert;
 mod batch;
@@ -25,8 +25,8 @@ pub use drift::{Drift, DriftKind, DriftQuery, DriftRow};
 pub use enriching::{Enriched, LateEnrichment};
 pub use error::{Result, StoreError};
 pub use query::{
-    Bucket, Columns, CountBy, Direction, FeedPage, FeedQuery, FeedRow, Histogram, Order, Position, Rows, Select, Seqs,
-    SourceStatus, SqlQuery, Status, Window,
+    Bucket, Columns, CountBy, Direction, Facets, FeedPage, FeedQuery, FeedRow, Group, Histogram, Latest, Order,
+    Position, Rows, Select, Seqs, SourceStatus, SqlQuery, Status, Tally, Window,
 };
 pub use recall::{Covered, Fingerprint, Recall, Span, content_hash, merged};
 
@@ -68,6 +68,19 @@ pub trait Reader: Send + Sync + 'static {
     async fn drift(&self, query: &DriftQuery) -> Result<Vec<DriftRow>>;
 }
 
+/// Answers what pages ask beside that: counts along several lines at once. Every answer is bounded.
+#[async_trait]
+pub trait Insight: Send + Sync + 'static {
+    /// How many records there are of each combination, and when they were first and last seen.
+    async fn tally(&self, tally: &Tally) -> Result<Vec<Group>>;
+
+    /// For each column, how many records there are by each of its values, the most frequent first.
+    async fn facets(&self, facets: &Facets) -> Result<Vec<Vec<(String, u64)>>>;
+
+    /// The newest records of each type in each organization, the newest first, in the columns [`Columns::Raw`].
+    async fn latest(&self, latest: &Latest) -> Result<Rows>;
+}
+
 /// Answers as the Activity Feed does.
 #[async_trait]
 pub trait FeedReader: Send + Sync + 'static {
@@ -94,6 +107,6 @@ pub trait Enriching: Send + Sync + 'static {
 }
 
 /// A whole engine.
-pub trait Engine: Writer + Reader + FeedReader + Sql + Recall {}
+pub trait Engine: Writer + Reader + Insight + FeedReader + Sql + Recall {}
 
-impl<T: Writer + Reader + FeedReader + Sql + Recall> Engine for T {}
+impl<T: Writer + Reader + Insight + FeedReader + Sql + Recall> Engine for T {}

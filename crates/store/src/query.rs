@@ -118,6 +118,65 @@ pub struct Bucket {
     pub count: u64,
 }
 
+/// Counts by the values of several columns together, and by stretches of time.
+///
+/// Beside the columns of [`CountBy`] there are `resource` (each resource that a record touches, for itself), `weekday` (1 is
+/// Monday), `hourOfDay`, and `raw.` with a path of keys into the raw log.
+#[derive(Debug, Clone)]
+pub struct Tally {
+    /// The columns; none for one count of everything.
+    pub by: Vec<String>,
+    /// The length of a stretch, if time is one of the things to count by.
+    pub width: Option<Duration>,
+    /// Which records.
+    pub filter: Filter,
+    /// When they happened.
+    pub window: Window,
+    /// At most so many groups: the largest, or with `width` the oldest.
+    pub limit: u64,
+}
+
+/// Records that a [`Tally`] counts together.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Group {
+    /// The first moment of the stretch.
+    pub start: Option<Timestamp>,
+    /// The columns' values; `None` where a record has none.
+    pub values: Vec<Option<String>>,
+    /// The number of records.
+    pub count: u64,
+    /// When the first of them happened.
+    pub first: Option<Timestamp>,
+    /// When the last of them happened.
+    pub last: Option<Timestamp>,
+}
+
+/// Counts by the values of several columns, each for itself, in one pass.
+#[derive(Debug, Clone)]
+pub struct Facets {
+    /// The columns, of those of [`CountBy`].
+    pub columns: Vec<String>,
+    /// Which records.
+    pub filter: Filter,
+    /// When they happened.
+    pub window: Window,
+    /// At most so many values of each.
+    pub limit: u64,
+}
+
+/// The newest records of each type in each organization.
+#[derive(Debug, Clone)]
+pub struct Latest {
+    /// Which records.
+    pub filter: Filter,
+    /// When they happened.
+    pub window: Window,
+    /// At most so many of a type in an organization.
+    pub each: u64,
+    /// At most so many in all.
+    pub limit: u64,
+}
+
 /// What a store holds.
 #[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Status {

@@ -8,7 +8,7 @@ const toggle = document.getElementById("live-switch");
 
 let events = null;
 let seq = null;
-let isPaused = false;
+let isPaused = page !== null && "still" in page.dataset;
 let isBusy = false;
 let isBehind = false;
 let retry = 0;
@@ -51,7 +51,7 @@ async function refresh(newest) {
   isBusy = true;
   isBehind = false;
   try {
-    const answer = await fetch(page.dataset.live, { headers: { accept: "text/html" } });
+    const answer = await fetch(page.querySelector("[data-live-url]")?.dataset.liveUrl ?? page.dataset.live, { headers: { accept: "text/html" } });
     if (!answer.ok) throw new Error(`status ${answer.status}`);
     const html = await answer.text();
     if (!isPaused) {
@@ -70,7 +70,9 @@ async function refresh(newest) {
 
 function replace(body) {
   const whole = body.querySelector("[data-kind]");
+  if (!whole) return;
   const old = document.getElementById(whole.id);
+  if (!old) return;
   if (whole.dataset.kind !== old.dataset.kind) old.replaceWith(whole);
   held.clear();
   const regions = [...body.querySelectorAll("[data-region]")].filter((region) => !region.querySelector("[data-region]"));
@@ -103,8 +105,12 @@ function swap(present, region) {
     for (const row of region.querySelectorAll("[data-id]")) row.classList.toggle("fresh", !known.has(row.dataset.id));
   }
   present.replaceChildren(...region.childNodes);
+  window.htmx?.process(present);
   if (focus) present.querySelector(`[href="${CSS.escape(focus)}"]`)?.focus({ preventScroll: true });
 }
+
+// What the switch does.
+const label = () => (isPaused ? ("still" in page.dataset ? "Follow live" : "Resume") : "Pause");
 
 // The same words as the service writes.
 function age(time) {
@@ -126,12 +132,12 @@ function tick() {
   }
 }
 
-if (page) {
+if (page?.querySelector("[data-seq]")) {
   seq = page.querySelector("[data-seq]").dataset.seq;
   toggle.hidden = false;
   toggle.addEventListener("click", () => {
     isPaused = !isPaused;
-    toggle.textContent = isPaused ? "Resume" : "Pause";
+    toggle.textContent = label();
     if (isPaused) {
       close();
       say("still", "Paused");
@@ -145,6 +151,11 @@ if (page) {
   addEventListener("pagehide", close);
   addEventListener("pageshow", (event) => event.persisted && open());
   setInterval(tick, 1000);
-  say("wait", "Connecting…");
-  open();
+  toggle.textContent = label();
+  if (isPaused) {
+    say("still", "Not following");
+  } else {
+    say("wait", "Connecting…");
+    open();
+  }
 }

@@ -29,6 +29,12 @@ pub struct Assets {
     pub style: Asset,
     /// What keeps pages up to date.
     pub script: Asset,
+    /// What answers keys and pointers.
+    pub actions: Asset,
+    /// Exchanges parts of pages.
+    pub htmx: Asset,
+    /// The land of the earth.
+    pub land: Asset,
     /// The mark in the browser's tab.
     pub icon: Asset,
 }
@@ -36,6 +42,9 @@ pub struct Assets {
 pub static ASSETS: LazyLock<Assets> = LazyLock::new(|| Assets {
     style: asset("app", "css", "text/css; charset=utf-8", include_str!("../assets/app.css")),
     script: asset("live", "js", "text/javascript; charset=utf-8", include_str!("../assets/live.js")),
+    actions: asset("app", "js", "text/javascript; charset=utf-8", include_str!("../assets/app.js")),
+    htmx: asset("htmx", "js", "text/javascript; charset=utf-8", include_str!("../assets/vendor/htmx.js")),
+    land: asset("land", "svg", "image/svg+xml", include_str!("../assets/vendor/land.svg")),
     icon: asset("icon", "svg", "image/svg+xml", include_str!("../assets/icon.svg")),
 });
 
@@ -49,7 +58,7 @@ pub fn routes() -> Router<Arc<Site>> {
 }
 
 async fn serve(Path(name): Path<String>) -> Response {
-    let assets = [&ASSETS.style, &ASSETS.script, &ASSETS.icon];
+    let assets = [&ASSETS.style, &ASSETS.script, &ASSETS.actions, &ASSETS.htmx, &ASSETS.land, &ASSETS.icon];
     match assets.into_iter().find(|asset| asset.url.strip_prefix("/assets/") == Some(&name)) {
         Some(asset) => file(asset),
         None => pages::plain_not_found(),

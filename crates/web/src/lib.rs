@@ -8,12 +8,15 @@
 
 mod answer;
 mod api;
+mod ask;
 mod assets;
+mod csv;
 mod error;
 pub mod guard;
 mod live;
 mod ops;
 mod pages;
+mod scope;
 mod site;
 mod text;
 
@@ -25,9 +28,9 @@ use tower_http::compression::CompressionLayer;
 pub use answer::json_lines;
 pub use error::ApiError;
 pub use ops::{Obstacle, Watch};
-pub use site::{SimulatedBanner, Site};
+pub use site::{SimulatedBanner, Site, SourceReport};
 
-/// Everything that this room serves: `/`, `/activity/…`, `/assets/…`, `/live`, `/healthz`, `/readyz`, `/metrics` and `/api/v1/…`.
+/// Everything that this room serves: the pages, `/assets/…`, `/live`, `/healthz`, `/readyz`, `/metrics` and `/api/v1/…`.
 ///
 /// Requests under other names than the site's are refused, whatever their path.
 pub fn router(site: Site) -> Router {

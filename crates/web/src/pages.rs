@@ -1,8 +1,18 @@
 //! Pages: what every one of them has around it, and what stands in for one that is missing or fails.
 
 mod activity;
+mod chart;
+mod dashboards;
+mod dimension;
+mod entity;
+mod explore;
 mod line;
 mod overview;
+mod picker;
+mod posture;
+mod sources;
+mod sql;
+mod stack;
 
 use std::sync::Arc;
 
@@ -23,11 +33,31 @@ use crate::{
 
 /// Every page.
 pub fn routes() -> Router<Arc<Site>> {
-    overview::routes().merge(activity::routes())
+    overview::routes()
+        .merge(explore::routes())
+        .merge(activity::routes())
+        .merge(dashboards::routes())
+        .merge(entity::routes())
+        .merge(posture::routes())
+        .merge(sources::routes())
+        .merge(sql::routes())
 }
+
+/// The pages of the menu: where, and under which name.
+const MENU: [(&str, &str); 6] = [
+    ("/", "Overview"),
+    ("/explore", "Explorer"),
+    ("/dashboards", "Dashboards"),
+    ("/posture", "Posture"),
+    ("/sources", "Sources"),
+    ("/sql", "SQL"),
+];
 
 /// What stands around the content of a page.
 struct Frame<'a> {
+    menu: &'static [(&'static str, &'static str)],
+    /// The place in the menu, if it has one.
+    place: &'static str,
     /// What the browser's tab says.
     title: String,
     simulated: Option<SimulatedBanner>,
@@ -40,7 +70,12 @@ struct Frame<'a> {
 impl<'a> Frame<'a> {
     fn of(site: &'a Site, title: impl Into<String>) -> Frame<'a> {
         let Site { simulated, ref version, .. } = *site;
-        Frame { title: title.into(), simulated, version, assets: &ASSETS, is_live: false }
+        Frame { menu: &MENU, place: "", title: title.into(), simulated, version, assets: &ASSETS, is_live: false }
+    }
+
+    /// Marks the page's place in the menu.
+    fn at(self, place: &'static str) -> Frame<'a> {
+        Frame { place, ..self }
     }
 
     fn live(self) -> Frame<'a> {

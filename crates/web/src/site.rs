@@ -1,12 +1,17 @@
 //! What the binary tells this room: where to ask, who may, and what to say about it.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use auditlake_store::Engine;
+use jiff::Timestamp;
 use secrecy::SecretString;
 use tokio::sync::watch;
 
-use crate::{Watch, text};
+use crate::{
+    Watch,
+    ask::{Ask, Memo},
+    text,
+};
 
 /// A deployment as its pages and API see it.
 #[derive(Clone)]
@@ -25,6 +30,42 @@ pub struct Site {
     pub version: String,
     /// Turns `true` when the program is about to end: streams that would never end by themselves do so then.
     pub closing: watch::Receiver<bool>,
+    /// What each source is doing now.
+    pub sources: Arc<dyn Fn() -> Vec<SourceReport> + Send + Sync>,
+    pub(crate) memo: Arc<Memo>,
+}
+
+/// What a source is doing, in words and numbers that a page can show.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SourceReport {
+    /// Its name.
+    pub source: String,
+    /// What it is at: `starting`, `backfilling`, `following`, `retrying`, `refused` or `stopped`.
+    pub phase: String,
+    /// When a page last came.
+    pub last_success: Option<Timestamp>,
+    /// The newest event time up to which the feed has been followed.
+    pub watermark: Option<Timestamp>,
+    /// How long the feed took to show our own last request.
+    pub echo: Option<Duration>,
+    /// What is wrong: since when, what happened, what to do.
+    pub trouble: Option<(Timestamp, String, String)>,
+    /// Requests sent since the service began.
+    pub requests: u64,
+    /// Of them, those that gave no page, by kind.
+    pub errors: Vec<(String, u64)>,
+    /// Rows that a comparison found and no earlier read had shown.
+    pub late: u64,
+    /// Records that were no activities.
+    pub rejected: u64,
+    /// Activities that tell of our own requests.
+    pub own_reads: u64,
+    /// The upstream's limit, in requests a minute.
+    pub limit: Option<u64>,
+    /// What is left of it.
+    pub remaining: Option<u64>,
+    /// Of the past that is to be read, the share that has been, 0 to 1.
+    pub backfilled: Option<f64>,
 }
 
 /// What a simulated organisation is made of.
@@ -53,6 +94,20 @@ impl Site {
     pub fn new(engine: Arc<dyn Engine>, token: SecretString) -> Site {
         let (_, closing) = watch::channel(false);
         let version = env!("CARGO_PKG_VERSION").to_owned();
-        Site { engine, token, hosts: Vec::new(), simulated: None, watch: None, version, closing }
+        Site {
+            engine,
+            token,
+            hosts: Vec::new(),
+            simulated: None,
+            watch: None,
+            version,
+            closing,
+            sources: Arc::new(Vec::new),
+            memo: Arc::default(),
+        }
+    }
+
+    pub(crate) fn ask(&self) -> Ask<'_> {
+        Ask::new(&*self.engine, &self.memo)
     }
 }

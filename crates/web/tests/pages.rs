@@ -185,8 +185,11 @@ async fn what_strangers_write_is_text() {
 
 /// Nothing but the own script, no handler, no style that the policy forbids, no mark that turns the text around.
 fn assert_harmless(page: &support::Answer) {
-    assert_eq!(page.attributes("script", "src").len(), 1);
-    assert_eq!(page.texts("script"), [""]);
+    assert_eq!(
+        page.attributes("script", "src").len(),
+        page.attributes("script", "src").iter().filter(|src| src.starts_with("/assets/")).count()
+    );
+    assert!(page.texts("script").iter().all(String::is_empty));
     assert_eq!(page.attributes("img", "src").len(), 1);
     for name in ["style", "onerror", "onclick", "onload"] {
         assert!(page.attributes(&format!("[{name}]"), name).is_empty(), "{name}");

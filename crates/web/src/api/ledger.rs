@@ -33,7 +33,7 @@ pub async fn ledger(
     question: Result<Query<Question>, QueryRejection>,
 ) -> Result<Response, ApiError> {
     let Query(Question { source, since, limit }) = question?;
-    let query = LedgerQuery { source, since: time("since", since.as_deref())?, limit };
+    let query = LedgerQuery { source, since: time("since", since.as_deref())?, seq: None, limit };
     let rows = site.engine.ledger(&query).await?;
     if Form::of(&headers) == Form::Arrow {
         return Ok(Json(rows).into_response());

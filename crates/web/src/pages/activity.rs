@@ -1,10 +1,11 @@
-//! `/activity/{id}`: everything about one activity: in words, as the unified record, and as it was received.
+//! `/activity/{id}`: everything about one activity: in words, where it came from, as the unified record, and as it was
+//! received. `/activity/{id}/panel` is the same for a place beside a table.
 
 mod json;
+mod panel;
 
 use std::sync::Arc;
 
-use activity::catalog;
 use askama::Template;
 use auditlake_store::{
     Columns, Engine, Result, Select, Window,
@@ -21,7 +22,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 
 use self::json::Pretty;
-use super::{Frame, failed, line::Line, missing, plain_not_found, render, text};
+pub use self::panel::Panel;
+use super::{Frame, failed, missing, plain_not_found, render, text};
 use crate::{ApiError, Site, answer::collect_json, text::Moment as _};
 
 /// Two activities whose ids differ in upper and lower case only are found alike. More than this never happens.
@@ -31,43 +33,51 @@ const NAMESAKES: u64 = 16;
 #[template(path = "activity.html")]
 struct Page<'a> {
     frame: Frame<'a>,
-    line: Line,
-    record: Vec<Entry>,
-    raw: &'a str,
+    beside: Beside,
+}
+
+#[derive(Template)]
+#[template(path = "activity/panel.html")]
+pub struct Beside {
+    pub panel: Panel,
 }
 
 /// A column of the unified record.
-struct Entry {
-    name: String,
-    value: Option<String>,
-    is_text: bool,
+pub struct Entry {
+    pub name: String,
+    pub value: Option<String>,
+    pub is_text: bool,
 }
 
 pub fn routes() -> Router<Arc<Site>> {
-    Router::new().route("/activity/{id}", get(page)).route("/activity/{id}/raw", get(raw))
+    Router::new()
+        .route("/activity/{id}", get(page))
+        .route("/activity/{id}/raw", get(raw))
+        .route("/activity/{id}/panel", get(beside))
 }
 
 type Id = std::result::Result<Path<String>, PathRejection>;
 
 async fn page(State(site): State<Arc<Site>>, id: Id) -> Response {
     let Ok(Path(id)) = id else { return missing(&site, "This is no activity's address.", None) };
-    let found = async {
-        let unified = find(&*site.engine, &id, Columns::Unified).await?;
-        let summary = find(&*site.engine, &id, Columns::Summary).await?;
-        Ok(unified.zip(summary.map(Line::of).transpose()?))
-    };
-    match found.await {
-        Ok(Some((record, line))) => {
-            let raw = record.get("rawLog").and_then(Value::as_str).unwrap_or_default().to_owned();
-            let record = record.into_iter().filter(|(name, _)| name != "rawLog").map(Entry::of).collect();
-            let frame = Frame::of(&site, text::plain(&line.event_name, 80));
-            render(StatusCode::OK, &Page { frame, line, record, raw: &raw })
+    match Panel::load(&site, &id).await {
+        Ok(Some(panel)) => {
+            let frame = Frame::of(&site, text::plain(&panel.line.event_name, 80));
+            render(StatusCode::OK, &Page { frame, beside: Beside { panel } })
         }
         Ok(None) => {
-            let hint = "look for it on the Overview; it may not have been collected yet";
+            let hint = "look for it in the Explorer; it may not have been collected yet";
             missing(&site, &format!("There is no activity {id}."), Some(hint))
         }
         Err(error) => failed(&site, &error),
+    }
+}
+
+async fn beside(State(site): State<Arc<Site>>, id: Id) -> std::result::Result<Response, ApiError> {
+    let Path(id) = id?;
+    match Panel::load(&site, &id).await? {
+        Some(panel) => Ok(render(StatusCode::OK, &Beside { panel })),
+        None => Ok(plain_not_found()),
     }
 }
 
@@ -111,28 +121,5 @@ impl Entry {
             other => Some(other.to_string()),
         };
         Entry { name, value, is_text }
-    }
-}
-
-impl Page<'_> {
-    fn filled(&self) -> impl Iterator<Item = (&Entry, &str)> {
-        self.record.iter().filter_map(|entry| Some((entry, entry.value.as_deref()?)))
-    }
-
-    fn empty(&self) -> Vec<&str> {
-        self.record.iter().filter(|entry| entry.value.is_none()).map(|entry| entry.name.as_str()).collect()
-    }
-
-    /// A value of the record that the page shows in its head.
-    fn value(&self, name: &str) -> Option<&str> {
-        self.filled().find(|(entry, _)| entry.name == name).map(|(_, value)| value)
-    }
-
-    fn is_known(&self) -> bool {
-        catalog::get(&self.line.event_name).is_some()
-    }
-
-    fn size(&self) -> String {
-        text::bytes(self.raw.len() as u64)
     }
 }

@@ -4,7 +4,6 @@
 //! puts them in the place of the old ones.
 
 mod bars;
-mod chart;
 mod load;
 mod range;
 
@@ -55,7 +54,7 @@ pub fn routes() -> Router<Arc<Site>> {
 
 async fn overview(State(site): State<Arc<Site>>, Query(question): Query<Question>) -> Response {
     match View::load(&*site.engine, question.range(), Timestamp::now()).await {
-        Ok(view) => render(StatusCode::OK, &Overview { frame: Frame::of(&site, "Overview").live(), view }),
+        Ok(view) => render(StatusCode::OK, &Overview { frame: Frame::of(&site, "Overview").at("/").live(), view }),
         Err(error) => failed(&site, &error),
     }
 }

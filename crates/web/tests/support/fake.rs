@@ -11,9 +11,9 @@ use std::{
 use activity::{Activity, Record};
 use async_trait::async_trait;
 use auditlake_store::{
-    Bucket, Columns, Commit, Committed, CountBy, DriftKind, DriftQuery, DriftRow, FeedPage, FeedQuery, FeedReader,
-    Fingerprint, Histogram, LedgerQuery, LedgerRow, Order, Position, Reader, Recall, Result, Rows, Select,
-    SourceStatus, Sql, SqlQuery, Status, StoreError, Window, Writer,
+    Bucket, Columns, Commit, Committed, CountBy, DriftKind, DriftQuery, DriftRow, Facets, FeedPage, FeedQuery, FeedReader,
+    Fingerprint, Group, Histogram, Insight, Latest, LedgerQuery, LedgerRow, Order, Position, Reader, Recall, Result, Rows, Select,
+    SourceStatus, Sql, SqlQuery, Status, StoreError, Tally, Window, Writer,
     filter::{Filter, RecordView, matches},
 };
 use futures::{StreamExt, stream};
@@ -150,14 +150,11 @@ impl Reader for Fake {
 
     async fn count_by(&self, count: &CountBy) -> Result<Vec<(String, u64)>> {
         let mut counts: BTreeMap<String, u64> = BTreeMap::new();
+        known(&count.column)?;
         self.each(&count.filter, count.window, &mut |row, record| {
-            let value = columns::row(Columns::Unified, row, record)[&count.column].as_str().map(str::to_owned);
-            let value = match count.column.as_str() {
-                "category" => Some(record.category.to_owned()),
-                "outcome" => Some(record.outcome.to_owned()),
-                _ => value,
-            };
-            *counts.entry(value.unwrap_or_default()).or_default() += 1;
+            for value in values_of(&count.column, row, record).into_iter().flatten() {
+                *counts.entry(value).or_default() += 1;
+            }
         })?;
         let mut list: Vec<(String, u64)> = counts.into_iter().collect();
         list.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
@@ -222,6 +219,103 @@ impl Recall for Fake {
 
     async fn requests(&self, _source: &str, _limit: usize) -> Result<Vec<(String, Timestamp)>> {
         Ok(Vec::new())
+    }
+}
+
+/// The values that a record is counted under.
+fn values_of(column: &str, row: &Row, record: &Record) -> Vec<Option<String>> {
+    let json = match column {
+        "category" => return vec![Some(record.category.to_owned())],
+        "outcome" => return vec![Some(record.outcome.to_owned())],
+        "guessed" => return vec![Some(record.guessed.to_string())],
+        "target" => return vec![record.target.as_deref().map(str::to_owned)],
+        "resource" => return record.resources.iter().map(|id| Some(id.to_string())).collect(),
+        "actorLabel" => columns::row(Columns::Summary, row, record)["actor"].clone(),
+        _ => match column.strip_prefix("raw.") {
+            Some(path) => {
+                let whole: Value = serde_json::from_str(&row.raw).unwrap();
+                whole.pointer(&format!("/{}", path.replace('.', "/"))).cloned().unwrap_or_default()
+            }
+            None => columns::row(Columns::Unified, row, record)[column].clone(),
+        },
+    };
+    vec![match json {
+        Value::Null => None,
+        Value::String(text) => Some(text),
+        other => Some(other.to_string()),
+    }]
+}
+
+fn known(column: &str) -> Result<()> {
+    let is_known = !["client", "srcASCountryCode", "srcCity", "nonsense"].contains(&column);
+    is_known.then_some(()).ok_or_else(|| StoreError::Statement(format!("there is no counting by {column}")))
+}
+
+#[async_trait]
+impl Insight for Fake {
+    async fn tally(&self, tally: &Tally) -> Result<Vec<Group>> {
+        let mut groups: BTreeMap<(i64, Vec<Option<String>>), Group> = BTreeMap::new();
+        tally.by.iter().try_for_each(|column| known(column))?;
+        self.each(&tally.filter, tally.window, &mut |row, record| {
+            let time = record.activity.created_at;
+            let start = tally
+                .width
+                .map_or(0, |width| time.as_second().div_euclid(width.as_secs() as i64) * width.as_secs() as i64);
+            let mut keys = vec![Vec::new()];
+            for column in &tally.by {
+                let values = values_of(column, row, record);
+                keys = keys
+                    .iter()
+                    .flat_map(|key| values.iter().map(|value| [key.clone(), vec![value.clone()]].concat()))
+                    .collect();
+            }
+            for values in keys {
+                let group = groups.entry((start, values.clone())).or_default();
+                group.start = tally.width.and_then(|_| Timestamp::from_second(start).ok());
+                group.values = values;
+                group.count += 1;
+                group.first = Some(group.first.map_or(time, |first| first.min(time)));
+                group.last = Some(group.last.map_or(time, |last| last.max(time)));
+            }
+        })?;
+        let mut list: Vec<Group> = groups.into_values().collect();
+        if tally.width.is_none() {
+            list.sort_by_key(|group| std::cmp::Reverse(group.count));
+        }
+        if tally.by.is_empty() && tally.width.is_none() && list.is_empty() {
+            list.push(Group::default());
+        }
+        list.truncate(tally.limit as usize);
+        Ok(list)
+    }
+
+    async fn facets(&self, facets: &Facets) -> Result<Vec<Vec<(String, u64)>>> {
+        let mut lists = Vec::new();
+        for column in &facets.columns {
+            let Facets { filter, window, limit, .. } = facets.clone();
+            lists.push(self.count_by(&CountBy { column: column.clone(), filter, window, limit }).await?);
+        }
+        Ok(lists)
+    }
+
+    async fn latest(&self, latest: &Latest) -> Result<Rows> {
+        let mut seen: BTreeMap<(String, Option<String>), u64> = BTreeMap::new();
+        let mut found: Vec<(Position, (String, Option<String>), Value)> = Vec::new();
+        self.each(&latest.filter, latest.window, &mut |row, record| {
+            let activity = record.activity;
+            let position = Position { time: activity.created_at, id: activity.id.to_string() };
+            let group = (activity.kind.to_string(), activity.organization_id.as_deref().map(str::to_owned));
+            found.push((position, group, columns::row(Columns::Raw, row, record)));
+        })?;
+        found.sort_by(|a, b| b.0.cmp(&a.0));
+        found.retain(|(_, group, _)| {
+            let count = seen.entry(group.clone()).or_default();
+            *count += 1;
+            *count <= latest.each
+        });
+        found.truncate(latest.limit as usize);
+        let values: Vec<Value> = found.into_iter().map(|(_, _, value)| value).collect();
+        Ok(columns::rows(columns::schema(Columns::Raw), &values))
     }
 }
 

@@ -8,9 +8,8 @@ use futures::{TryFutureExt, try_join};
 use jiff::Timestamp;
 
 use super::{
-    super::line::Line,
+    super::{chart::Chart, line::Line},
     bars::{BarList, Subject},
-    chart::Chart,
     range::Range,
     text,
 };

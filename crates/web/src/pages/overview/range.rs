@@ -5,6 +5,8 @@ use std::time::Duration;
 use auditlake_store::Status;
 use jiff::{SignedDuration, Timestamp};
 
+use crate::scope::{floor, next, width_for};
+
 const HOUR: u64 = 3_600;
 const DAY: u64 = 24 * HOUR;
 
@@ -21,12 +23,6 @@ pub enum Range {
 
 /// Every one, the shortest first.
 pub const RANGES: [Range; 6] = [Range::Day, Range::Week, Range::Month, Range::Quarter, Range::Year, Range::All];
-
-/// The lengths that a bar of the chart may have if everything is to be shown, in seconds.
-const WIDTHS: [u64; 10] = [60, 300, 900, HOUR / 2, HOUR, 3 * HOUR, 12 * HOUR, DAY, 7 * DAY, 30 * DAY];
-
-/// A chart has at most so many bars.
-const MAX_BARS: u64 = 92;
 
 impl Range {
     /// The name in the address.
@@ -88,24 +84,8 @@ impl Range {
 
 fn everything(status: &Status, now: Timestamp) -> (Timestamp, Timestamp, Duration) {
     let (oldest, newest) = (status.oldest.unwrap_or(now), status.newest.unwrap_or(now));
-    let seconds = newest.duration_since(oldest).as_secs().unsigned_abs();
-    let fits = |width: &u64| seconds / width < MAX_BARS;
-    let longest = WIDTHS[WIDTHS.len() - 1];
-    let width = WIDTHS.into_iter().find(fits).unwrap_or_else(|| seconds.div_ceil(MAX_BARS).next_multiple_of(longest));
-    let width = Duration::from_secs(width);
+    let width = width_for(oldest, newest);
     (floor(oldest, width), next(newest, width), width)
-}
-
-/// The multiple of `width` since 1970 at or before `time`.
-pub fn floor(time: Timestamp, width: Duration) -> Timestamp {
-    let second = time.as_second();
-    let width = width.as_secs().max(1).cast_signed();
-    Timestamp::from_second(second - second.rem_euclid(width)).unwrap_or(time)
-}
-
-/// The first multiple of `width` since 1970 after `time`.
-fn next(time: Timestamp, width: Duration) -> Timestamp {
-    floor(time, width).saturating_add(width).unwrap_or(time)
 }
 
 #[cfg(test)]

@@ -7,7 +7,8 @@ use std::{collections::HashMap, time::Duration};
 use auditlake_store::Bucket;
 use jiff::{SignedDuration, Timestamp, ToSpan, civil::Date, tz::TimeZone};
 
-use super::{range::floor, text};
+use super::text;
+use crate::scope::floor;
 
 /// Of the place of a bar, so much is filled.
 const FILLED: f64 = 0.84;

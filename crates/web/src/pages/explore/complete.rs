@@ -1,0 +1,182 @@
+//! `/explore/complete`: what may stand where somebody is writing: fields, types, values that occur.
+
+use std::{ops::Range, sync::Arc};
+
+use activity::catalog;
+use auditlake_store::{
+    CountBy, Result, Window,
+    filter::{Filter, Glob, Kind, Known, Test, fields},
+};
+use axum::{
+    Json,
+    extract::{Query, State},
+};
+use serde::{Deserialize, Serialize};
+
+use super::super::{dimension::DIMENSIONS, text};
+use crate::{ApiError, Site, ask::Ask};
+
+/// So many are offered.
+const MOST: usize = 12;
+
+#[derive(Deserialize)]
+pub struct Question {
+    #[serde(default)]
+    q: String,
+    /// The place of the caret, in UTF-16 units, as browsers count.
+    #[serde(default)]
+    at: usize,
+}
+
+/// What may stand there.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub struct Offer {
+    /// What is put in the place of the units from `from` to `to`.
+    text: String,
+    from: usize,
+    to: usize,
+    /// What it means.
+    note: String,
+}
+
+pub async fn complete(
+    State(site): State<Arc<Site>>,
+    Query(question): Query<Question>,
+) -> std::result::Result<Json<Vec<Offer>>, ApiError> {
+    let at = byte_of(&question.q, question.at);
+    let spot = word_at(&question.q, at);
+    let word = &question.q[spot.clone()];
+    let (from, to) = (units(&question.q[..spot.start]), units(&question.q[..spot.end]));
+    let bare = word.trim_start_matches('-');
+    let sign = &word[..word.len() - bare.len()];
+    let offers = match bare.split_once(':') {
+        Some((field, value)) => values(site.ask(), field, value).await?,
+        None => names(bare),
+    };
+    let offer = |(text, note): (String, String)| Offer { text: format!("{sign}{text}"), from, to, note };
+    Ok(Json(offers.into_iter().take(MOST).map(offer).collect()))
+}
+
+/// Fields that begin so, then types that contain it.
+fn names(start: &str) -> Vec<(String, String)> {
+    let begins = |name: &&&str| name.to_ascii_lowercase().starts_with(&start.to_ascii_lowercase());
+    let listed = fields().iter().filter(|info| !info.names[0].starts_with("dst"));
+    let named =
+        listed.filter_map(|info| Some((format!("{}:", info.names.iter().find(begins)?), info.description.to_owned())));
+    let mut list: Vec<_> = named.take(MOST).collect();
+    if start.len() > 2 {
+        list.extend(types(start).map(|(name, note)| (format!("type:{name}"), note)));
+    }
+    list
+}
+
+fn types(part: &str) -> impl Iterator<Item = (String, String)> {
+    let part = part.trim_matches(['*', '"']).to_ascii_lowercase();
+    let fits = move |name: &str| name.contains(&part);
+    catalog::types().iter().filter(move |info| fits(&info.name)).map(|info| (info.name.clone(), info.summary.clone()))
+}
+
+async fn values(ask: Ask<'_>, name: &str, start: &str) -> Result<Vec<(String, String)>> {
+    let Some(known) = Known::by_name(name) else { return Ok(Vec::new()) };
+    let start = start.trim_matches(['*', '"']);
+    let fixed: Vec<(String, String)> = match known {
+        Known::Type => types(start).collect(),
+        Known::Category => {
+            catalog::categories().iter().map(|info| (info.name.clone(), info.description.clone())).collect()
+        }
+        Known::Product => {
+            catalog::surfaces().iter().map(|info| (info.name.clone(), info.description.clone())).collect()
+        }
+        Known::Outcome => ["success", "failure", "attempt", "unknown"].map(plain).to_vec(),
+        Known::IpClass => ["public", "private", "loopback", "reserved", "placeholder", "invalid"].map(plain).to_vec(),
+        Known::Time | Known::Received => [">15m", ">1h", ">24h", ">7d", ">30d"].map(plain).to_vec(),
+        known if known.kind() == Kind::Boolean => ["true", "false"].map(plain).to_vec(),
+        known => return counted(ask, name, known, start).await,
+    };
+    let fits = |(value, _): &(String, String)| known == Known::Type || value.starts_with(start);
+    Ok(fixed.into_iter().filter(fits).map(|(value, note)| (format!("{name}:{value}"), note)).collect())
+}
+
+fn plain(text: &str) -> (String, String) {
+    (text.to_owned(), String::new())
+}
+
+/// The most frequent values that begin so.
+async fn counted(ask: Ask<'_>, name: &str, known: Known, start: &str) -> Result<Vec<(String, String)>> {
+    let Some(dimension) = DIMENSIONS.iter().find(|dimension| Known::by_name(dimension.field) == Some(known)) else {
+        return Ok(Vec::new());
+    };
+    let pattern = Glob::new([start.to_owned(), String::new()]).filter(|_| known.kind() != Kind::Address);
+    let begin = match pattern {
+        Some(pattern) => Filter::test(known, Test::Pattern(pattern)),
+        None => Filter::All,
+    };
+    let count = CountBy { column: dimension.column.to_owned(), filter: begin, window: Window::default(), limit: 200 };
+    let counts = match ask.count_by(&count).await {
+        Ok(counts) => counts,
+        Err(auditlake_store::StoreError::Statement(_)) => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let start = start.to_ascii_lowercase();
+    let fits = |(value, _): &&(String, u64)| value.to_ascii_lowercase().starts_with(&start) && !value.is_empty();
+    let write = |(value, count): &(String, u64)| {
+        let written = Filter::test(known, Test::Equals(value.clone())).to_string();
+        let value = written.split_once(':').map_or(written.as_str(), |(_, value)| value);
+        (format!("{name}:{value}"), text::count(*count, "activity", "activities"))
+    };
+    Ok(counts.iter().filter(fits).map(write).collect())
+}
+
+/// The word around `at`, up to white space, parentheses and the like outside quotes.
+fn word_at(text: &str, at: usize) -> Range<usize> {
+    let mut start = 0;
+    let mut is_quoted = false;
+    for (place, sign) in text[..at].char_indices() {
+        match sign {
+            '"' => is_quoted = !is_quoted,
+            ' ' | '\t' | '(' | ')' if !is_quoted => start = place + 1,
+            _ => {}
+        }
+    }
+    let end = text[at..].find([' ', '\t', '(', ')']).map_or(text.len(), |end| at + end);
+    start..end
+}
+
+fn byte_of(text: &str, unit: usize) -> usize {
+    let mut count = 0;
+    for (place, sign) in text.char_indices() {
+        if count >= unit {
+            return place;
+        }
+        count += sign.len_utf16();
+    }
+    text.len()
+}
+
+fn units(text: &str) -> usize {
+    text.chars().map(char::len_utf16).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_the_word() {
+        let check = |text: &str, at: usize, word: &str| assert_eq!(&text[word_at(text, at)], word, "{text} at {at}");
+        check("type:a outcome:fai", 18, "outcome:fai");
+        check("type:a outcome:fai", 3, "type:a");
+        check("(type:a", 7, "type:a");
+        check("title:\"two words", 16, "title:\"two words");
+        check("a ", 2, "");
+        assert_eq!(byte_of("ä😀b", 3), 6);
+        assert_eq!(units("ä😀"), 3);
+    }
+
+    #[test]
+    fn offers_names() {
+        let found = names("cat");
+        assert_eq!(found[0].0, "category:");
+        assert!(names("sso_login").iter().any(|(text, _)| text == "type:sso_login_failed"));
+    }
+}

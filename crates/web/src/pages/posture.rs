@@ -1,0 +1,150 @@
+//! `/posture`: every organization setting that the log has shown: its value, since when, by whom, and before that; now or at
+//! any time in the past (`at`). The log tells of changes only, so a setting that nobody has touched is not here.
+
+mod setting;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use activity::{Activity, Record};
+use askama::Template;
+use auditlake_store::{
+    Latest, Result, StoreError, Window,
+    filter::{self, Filter, parse_time},
+};
+use axum::{
+    Router,
+    extract::{Query, State},
+    http::StatusCode,
+    response::Response,
+    routing::get,
+};
+use futures::TryFutureExt;
+use jiff::Timestamp;
+use serde_json::Value;
+
+pub use self::setting::Change;
+use super::{Frame, failed, line::category_title, render, text};
+use crate::{Site, answer::collect_json, scope::Params, text::Moment as _};
+
+/// So many changes of a type in an organization are looked at, and so many in all.
+const EACH: u64 = 200;
+const CHANGES: u64 = 5_000;
+/// So many earlier values of a setting are listed.
+const EARLIER: usize = 12;
+
+/// The categories whose changes say how an organization is set.
+const CATEGORIES: &str = "category:(organization_settings OR sso OR domains OR directory_sync OR members OR invites OR join_requests OR \
+     network_access OR data_protection OR encryption_keys OR inference_hooks OR cowork OR compliance OR claude_code OR code_review OR \
+     code_security OR usage_reports OR github OR google_drive OR slack OR mcp OR plugins OR billing) read_only:false -outcome:failure \
+     -type:*_user_*";
+
+/// A setting with the changes of it that the log shows, the newest first.
+pub struct Setting {
+    pub name: String,
+    pub subject: Option<String>,
+    pub org: Option<String>,
+    pub category: String,
+    pub changes: Vec<Change>,
+}
+
+#[derive(Template)]
+#[template(path = "posture.html")]
+struct Page<'a> {
+    frame: Frame<'a>,
+    now: Timestamp,
+    at: Option<Timestamp>,
+    wrong: Option<String>,
+    orgs: Vec<String>,
+    org: Option<String>,
+    weak: usize,
+    groups: Vec<(String, Vec<Setting>)>,
+}
+
+pub fn routes() -> Router<Arc<Site>> {
+    Router::new().route("/posture", get(page))
+}
+
+async fn page(State(site): State<Arc<Site>>, Query(params): Query<Params>) -> Response {
+    let now = Timestamp::now();
+    let text = params.get("at");
+    let parsed = text.and_then(|text| {
+        parse_time(text, now)
+            .or_else(|| parse_time(&format!("{text}Z"), now))
+            .or_else(|| parse_time(&format!("{text}:00Z"), now))
+    });
+    let wrong = text.filter(|_| parsed.is_none()).map(|text| format!("“{}” is not a time", text::plain(text, 60)));
+    match settings(&site, parsed).await {
+        Ok(mut settings) => {
+            let mut orgs: Vec<String> = settings.iter().filter_map(|setting| setting.org.clone()).collect();
+            orgs.sort();
+            orgs.dedup();
+            let org = params.get("org").map(str::to_owned);
+            settings.retain(|setting| org.is_none() || setting.org == org);
+            let weak = settings.iter().filter(|setting| setting.weakness().is_some()).count();
+            let mut groups: BTreeMap<String, Vec<Setting>> = BTreeMap::new();
+            for setting in settings {
+                groups.entry(category_title(&setting.category).to_owned()).or_default().push(setting);
+            }
+            let frame = Frame::of(&site, "Posture").at("/posture");
+            let groups = groups.into_iter().collect();
+            render(StatusCode::OK, &Page { frame, now, at: parsed, wrong, orgs, org, weak, groups })
+        }
+        Err(error) => failed(&site, &error),
+    }
+}
+
+/// Every setting as it was at a time, or is now.
+pub async fn settings(site: &Site, at: Option<Timestamp>) -> Result<Vec<Setting>> {
+    let filter = filter::parse(CATEGORIES).unwrap_or(Filter::All);
+    let window = Window { since: None, until: at };
+    let latest = Latest { filter, window, each: EACH, limit: CHANGES };
+    let rows = site.engine.latest(&latest).and_then(collect_json).await?;
+    let mut found: BTreeMap<(String, Option<String>, Option<String>), Setting> = BTreeMap::new();
+    for row in &rows {
+        let raw = row.get("rawLog").and_then(Value::as_str).unwrap_or_default();
+        let Ok(activity) = Activity::parse_str(raw) else { continue };
+        let record = Record::of(&activity);
+        let body: Value = serde_json::from_str(raw).map_err(unreadable)?;
+        for named in setting::changes(&record, &body) {
+            let org = activity.organization_id.as_deref().map(str::to_owned);
+            let key = (named.name.clone(), named.subject.clone(), org.clone());
+            let setting = found.entry(key).or_insert_with(|| Setting {
+                name: named.name,
+                subject: named.subject,
+                org,
+                category: record.category.to_string(),
+                changes: Vec::new(),
+            });
+            setting.changes.push(named.change);
+        }
+    }
+    Ok(found.into_values().collect())
+}
+
+fn unreadable(error: serde_json::Error) -> StoreError {
+    StoreError::Engine { doing: "reading a raw log", message: error.to_string() }
+}
+
+impl Setting {
+    /// The change that made it as it is.
+    pub fn last(&self) -> Option<&Change> {
+        self.changes.first()
+    }
+
+    pub fn earlier(&self) -> impl Iterator<Item = &Change> {
+        self.changes.iter().skip(1).take(EARLIER)
+    }
+
+    /// The name as people say it.
+    pub fn title(&self) -> String {
+        let words =
+            self.name.trim_start_matches("org_").trim_start_matches("claude_organization_").replace(['_', '.'], " ");
+        let mut signs = words.chars();
+        signs.next().map_or_else(String::new, |first| first.to_uppercase().chain(signs).collect())
+    }
+
+    /// Why somebody should look at it, if so.
+    pub fn weakness(&self) -> Option<&'static str> {
+        setting::weakness(&self.name, &self.last()?.after)
+    }
+}
