@@ -6,8 +6,8 @@
 pub mod alerts;
 mod enriching;
 mod feed;
-pub mod outbox;
 mod insight;
+pub mod outbox;
 mod read;
 mod recall;
 mod write;

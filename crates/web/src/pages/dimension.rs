@@ -58,7 +58,7 @@ pub const DIMENSIONS: [Dimension; 21] = [
     page("resource", code("target", "Target", "target", "target")),
     page("resource", code("resource", "Resource", "resource", "resource")),
     plain("os", "Operating system", "os", "os"),
-    plain("department", "Department", "personDepartment", "department"),
+    plain("department", "Department", "department", "department"),
 ];
 
 /// The Explorer's facets are the first ones.

@@ -11,9 +11,9 @@ use std::{
 use activity::{Activity, Record};
 use async_trait::async_trait;
 use auditlake_store::{
-    Bucket, Columns, Commit, Committed, CountBy, DriftKind, DriftQuery, DriftRow, Facets, FeedPage, FeedQuery, FeedReader,
-    Fingerprint, Group, Histogram, Insight, Latest, LedgerQuery, LedgerRow, Order, Position, Reader, Recall, Result, Rows, Select,
-    SourceStatus, Sql, SqlQuery, Status, StoreError, Tally, Window, Writer,
+    Bucket, Columns, Commit, Committed, CountBy, DriftKind, DriftQuery, DriftRow, Facets, FeedPage, FeedQuery,
+    FeedReader, Fingerprint, Group, Histogram, Insight, Latest, LedgerQuery, LedgerRow, Order, Position, Reader,
+    Recall, Result, Rows, Select, SourceStatus, Sql, SqlQuery, Status, StoreError, Tally, Window, Writer,
     filter::{Filter, RecordView, matches},
 };
 use futures::{StreamExt, stream};
