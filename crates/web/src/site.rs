@@ -40,7 +40,7 @@ pub struct Site {
 pub struct SourceReport {
     /// Its name.
     pub source: String,
-    /// What it is at: `starting`, `backfilling`, `following`, `retrying`, `refused` or `stopped`.
+    /// What it is at: `starting`, `backfilling`, `following`, `retrying`, `stalled`, `refused` or `stopped`.
     pub phase: String,
     /// When a page last came.
     pub last_success: Option<Timestamp>,

@@ -31,6 +31,7 @@ fn report(state: &SourceState) -> SourceReport {
         Phase::Backfilling => "backfilling",
         Phase::Following => "following",
         Phase::Retrying => "retrying",
+        Phase::Stalled => "stalled",
         Phase::Refused => "refused",
         Phase::Stopped => "stopped",
     };

@@ -162,6 +162,7 @@ impl Source {
             Some("backfilling") => "reading the past, and following the feed beside it",
             Some("following") => "following the feed",
             Some("retrying") => "something is wrong that waiting may cure",
+            Some("stalled") => "stalled: the feed answers, but our own requests do not show up in it any more",
             Some("refused") => "the feed refuses: somebody has to act",
             Some("stopped") => "stopped",
             Some(_) => "at work",
@@ -171,7 +172,9 @@ impl Source {
 
     /// Whether somebody should look.
     pub fn is_bad(&self) -> bool {
-        self.report.as_ref().is_some_and(|report| report.trouble.is_some() || report.phase == "refused")
+        self.report
+            .as_ref()
+            .is_some_and(|report| report.trouble.is_some() || matches!(report.phase.as_str(), "refused" | "stalled"))
     }
 
     /// How far it lies behind the feed.
