@@ -3,16 +3,19 @@
 use std::{env, fmt::Write as _, fs, path::Path, path::PathBuf};
 
 fn main() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../rules");
-    println!("cargo::rerun-if-changed={}", root.display());
+    // Relative to the package, and asked for at run time: a target directory may serve several clones.
+    let rules = Path::new("../../rules");
+    println!("cargo::rerun-if-changed={}", rules.display());
     let mut files = Vec::new();
-    collect(&root, &mut files);
+    collect(rules, &mut files);
     files.sort();
+    assert!(!files.is_empty(), "no rules in {}/{}", env::current_dir().unwrap_or_default().display(), rules.display());
     let mut list = String::from("[\n");
     for file in files {
         println!("cargo::rerun-if-changed={}", file.display());
-        let name = file.strip_prefix(&root).unwrap_or(&file).display().to_string();
-        let _ = writeln!(list, "    ({name:?}, include_str!({:?})),", file.display().to_string());
+        let name = file.strip_prefix(rules).unwrap_or(&file).display().to_string();
+        let path = format!("/{}", file.display());
+        let _ = writeln!(list, "    ({name:?}, include_str!(concat!(env!(\"CARGO_MANIFEST_DIR\"), {path:?}))),");
     }
     list.push_str("]\n");
     let out = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default()).join("rules.rs");

@@ -209,6 +209,6 @@ async fn golden() {
     store.checkpoint().await.unwrap();
     drop(store);
     let bytes = std::fs::read(dir.path().join("lake.duckdb")).unwrap();
-    let path = format!("{}/golden/v{}.duckdb.zst", env!("CARGO_MANIFEST_DIR"), schema::VERSION);
+    let path = format!("golden/v{}.duckdb.zst", schema::VERSION);
     std::fs::write(path, zstd::encode_all(bytes.as_slice(), 19).unwrap()).unwrap();
 }

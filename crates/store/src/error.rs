@@ -49,6 +49,9 @@ impl StoreError {
             StoreError::DiskFull(_) => {
                 Some("free some space or move the data directory to a larger disk; nothing was lost")
             }
+            StoreError::Locked(_) => {
+                Some("one program at a time has it open: stop the other one, or ask a running service instead")
+            }
             StoreError::TooNew { .. } => Some("run the newer program again, or restore a copy of the data directory"),
             _ => None,
         }

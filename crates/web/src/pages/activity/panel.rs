@@ -13,6 +13,9 @@ use crate::{Site, scope::Params};
 /// More entries of the ledger than this belong to no commit.
 const ENTRIES: u64 = 50;
 
+/// Longer values, in bytes, have no place in an address.
+const LONGEST: usize = 1000;
+
 /// Everything about one activity.
 pub struct Panel {
     pub line: Line,
@@ -62,7 +65,7 @@ impl Panel {
         let ids = resources.iter().filter_map(Value::as_str).filter(|id| !id.is_empty()).take(12);
         related.extend(ids.filter_map(|id| Some(Related::new(resource?, id.to_owned()))));
         let mut seen = std::collections::HashSet::new();
-        related.retain(|one| seen.insert(one.value.clone()));
+        related.retain(|one| one.value.len() <= LONGEST && seen.insert(one.value.clone()));
         let record = record.into_iter().filter(|(name, _)| name != "rawLog").map(Entry::of).collect();
         let fetched = brought(fetched, &line);
         Ok(Some(Panel { line, record, raw, seq, fetched, related }))

@@ -1,4 +1,4 @@
-//! How fast activities and pages come, on one core: `cargo run -p simulate --example speed [PEOPLE [DAYS]]`.
+//! How fast activities and pages come, on one core: `cargo run -p simulate --example emit [PEOPLE [DAYS]]`.
 
 use std::time::Instant;
 

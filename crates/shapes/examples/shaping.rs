@@ -1,4 +1,4 @@
-//! How fast each shape is written, on one core: `cargo run -p shapes --example speed [COUNT]`.
+//! How fast each shape is written, on one core: `cargo run -p shapes --example shaping [COUNT]`.
 //!
 //! The rows are those of every type by every actor, half of them enriched; parsing an activity into a row is not counted, as an
 //! export gets rows from the store's columns.

@@ -1,4 +1,4 @@
-//! How many activities a second one core enriches: `cargo run -p enrich --example speed [FILE.jsonl] [DATABASE.mmdb …]`.
+//! How many activities a second one core enriches: `cargo run -p enrich --example looking_up [FILE.jsonl] [DATABASE.mmdb …]`.
 //!
 //! Without a file, a month of the simulated organisation; without a database, that of its networks. Cold is a new enricher
 //! that has said nothing yet, and whose every answer is made; warm is the same one again. "All new" gives each activity an
