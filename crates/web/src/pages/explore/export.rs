@@ -46,7 +46,7 @@ pub async fn csv(State(site): State<Arc<Site>>, Query(params): Query<Params>) ->
     });
     let head = futures::stream::iter([Ok::<_, StoreError>(Bytes::from(head))]);
     let body = Body::from_stream(futures::StreamExt::chain(head, body));
-    Ok(saved((([(header::CONTENT_TYPE, "text/csv; charset=utf-8")], body)).into_response(), "csv"))
+    Ok(saved(([(header::CONTENT_TYPE, "text/csv; charset=utf-8")], body).into_response(), "csv"))
 }
 
 pub async fn json_lines(State(site): State<Arc<Site>>, Query(params): Query<Params>) -> Result<Response, ApiError> {

@@ -67,7 +67,7 @@ pub fn changes(record: &Record, body: &Value) -> Vec<Named> {
     }
     let state = [("_created", "there"), ("_deleted", "removed"), ("_verified", "verified"), ("_removed", "removed")];
     let told = state.into_iter().find_map(|(end, after)| Some((kind.strip_suffix(end)?, after)));
-    match (told, record.category.as_ref()) {
+    match (told, record.category) {
         (
             Some((stem, after)),
             "network_access" | "domains" | "encryption_keys" | "directory_sync" | "inference_hooks",
