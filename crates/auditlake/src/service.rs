@@ -105,6 +105,7 @@ impl Running {
         let intake = web::guard::check_token(intake, &token);
         let states = reports::States::default();
         site.sources = states.reader();
+        site.alerts = Some(Arc::new(store.clone()));
         let (served, reads) = served::serve(config, data, Arc::new(store.clone()), address, enricher.clone());
         let detection = detection::start(config, &store, watched.clone(), &closed).await?;
         let alerts = web::guard::check_token(detection.routes(&store), &token);

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use auditlake_store::Engine;
+use auditlake_store::{Engine, alert::Alerts};
 use jiff::Timestamp;
 use secrecy::SecretString;
 use tokio::sync::watch;
@@ -30,6 +30,8 @@ pub struct Site {
     pub version: String,
     /// Turns `true` when the program is about to end: streams that would never end by themselves do so then.
     pub closing: watch::Receiver<bool>,
+    /// What detection found, where it runs.
+    pub alerts: Option<Arc<dyn Alerts>>,
     /// What each source is doing now.
     pub sources: Arc<dyn Fn() -> Vec<SourceReport> + Send + Sync>,
     pub(crate) memo: Arc<Memo>,
@@ -102,6 +104,7 @@ impl Site {
             watch: None,
             version,
             closing,
+            alerts: None,
             sources: Arc::new(Vec::new),
             memo: Arc::default(),
         }
