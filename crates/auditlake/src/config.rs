@@ -102,6 +102,9 @@ pub struct Enrich {
     pub update_urls: Vec<String>,
 }
 
+/// The file in the data directory that holds what was switched on the Rules page.
+pub const SWITCHES: &str = "rules-switched.yml";
+
 /// The port of the page and the API, if none is named.
 pub const PORT: u16 = 8420;
 
@@ -230,6 +233,11 @@ impl Config {
             threads: self.store.threads,
             ..Options::in_dir(data.path())
         }
+    }
+
+    /// The rules beside the compiled-in ones: the operator's, and what people switched on a page.
+    pub fn own_rules(&self, data: &DataDir) -> detect::Own {
+        detect::Own { rules: self.detect.rules.clone(), switches: Some(data.path().join(SWITCHES)) }
     }
 
     /// The source of an import.

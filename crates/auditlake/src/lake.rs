@@ -125,7 +125,7 @@ impl Lake {
     /// Has everything detected that is committed, where no service does it.
     pub async fn detect(&self, config: &Config) -> Result<()> {
         let Lake::Here(here) = self else { return Ok(()) };
-        let rules = detect::Rules::read(config.detect.rules.clone());
+        let rules = detect::Rules::read(config.own_rules(&config.data_dir()?));
         let mut watch = detect::Watch::new(Arc::new(here.store.clone()), rules).await?;
         Ok(watch.catch_up().await?)
     }

@@ -4,6 +4,7 @@
 //! in `commands`; where data comes from (a running service or the data directory itself) is decided in `lake`.
 
 mod attest;
+mod backtest;
 mod checks;
 mod cli;
 mod commands;

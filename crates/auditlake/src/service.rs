@@ -13,6 +13,7 @@ mod import;
 mod jobs;
 mod progress;
 mod reports;
+mod rulebook;
 mod upstream;
 mod watch;
 
@@ -106,8 +107,9 @@ impl Running {
         let states = reports::States::default();
         site.sources = states.reader();
         site.alerts = Some(Arc::new(store.clone()));
+        site.rules = Some(Arc::new(rulebook::Book::new(config, data, &store)));
         let (served, reads) = served::serve(config, data, Arc::new(store.clone()), address, enricher.clone());
-        let detection = detection::start(config, &store, watched.clone(), &closed).await?;
+        let detection = detection::start(config, data, &store, watched.clone(), &closed).await?;
         let alerts = web::guard::check_token(detection.routes(&store), &token);
         let router = web::router(site)
             .merge(web::guard::protect(intake, &[]))

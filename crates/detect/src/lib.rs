@@ -27,6 +27,7 @@ mod watch;
 
 pub use engine::{Depth, Engine, Input, Missing, Update};
 pub use error::{Place, Problem};
+pub use load::Own;
 pub use pack::{Pack, builtin};
 pub use rule::{Kind, Rule, Test, Triage};
 pub use seen::{Enrichment, Seen};

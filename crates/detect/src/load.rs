@@ -48,6 +48,31 @@ impl Loaded {
     }
 }
 
+/// Where a deployment's own rules stand.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Own {
+    /// A directory or file that the operator keeps: rules, exceptions, overrides.
+    pub rules: Option<PathBuf>,
+    /// A file of overrides that the program keeps, which may be missing; it counts more than `rules`.
+    pub switches: Option<PathBuf>,
+}
+
+impl Own {
+    /// Reads all of it.
+    pub fn load(&self) -> Loaded {
+        let mut loaded = self.rules.as_deref().map(directory).unwrap_or_default();
+        if let Some(switches) = self.switches.as_deref().filter(|path| path.exists()) {
+            loaded.add(directory(switches));
+        }
+        loaded
+    }
+
+    /// The paths.
+    pub fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.rules.iter().chain(&self.switches).map(PathBuf::as_path)
+    }
+}
+
 /// Reads every `.yml` and `.yaml` file below a directory, or one file, in the order of their names.
 pub fn directory(path: &Path) -> Loaded {
     let mut files = Vec::new();

@@ -2,7 +2,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    path::Path,
     sync::Arc,
 };
 
@@ -14,7 +13,7 @@ use rsigma_parser::{
 use crate::{
     error::{Place, Problem},
     exception::Spared,
-    load::{self, Loaded, Span},
+    load::{self, Loaded, Own, Span},
     rule::{Detector, Kind, OneOrMany, Rule, Triage, Weaker},
     template::{OF_ALERT, Template},
     types::{Types, is_type_alone},
@@ -116,14 +115,14 @@ impl Unit {
 }
 
 impl Pack {
-    /// The compiled-in rules and those of a directory.
-    pub fn load(dir: Option<&Path>) -> Pack {
-        Pack::new(builtin(), dir.map(load::directory).unwrap_or_default())
+    /// The compiled-in rules and a deployment's own.
+    pub fn load(own: &Own) -> Pack {
+        Pack::new(builtin(), own.load())
     }
 
     /// As [`Pack::load`], with one rule alone, even if it is switched off; every rule if there is none of that name.
-    pub fn trying(dir: Option<&Path>, id: &str) -> Pack {
-        let (mut given, mut own) = (builtin(), dir.map(load::directory).unwrap_or_default());
+    pub fn trying(own: &Own, id: &str) -> Pack {
+        let (mut given, mut own) = (builtin(), own.load());
         for rule in given.rules.iter_mut().chain(&mut own.rules) {
             rule.enabled = rule.id == id;
         }

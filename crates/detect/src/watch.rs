@@ -24,6 +24,7 @@ use tokio::sync::watch;
 
 use crate::{
     engine::{Engine, Input, Missing, Update},
+    load::Own,
     pack::{DAY, Pack},
     seen::Enrichment,
 };
@@ -33,23 +34,23 @@ pub trait Lake: Writer + Reader + Alerts + Observed {}
 
 impl<T: Writer + Reader + Alerts + Observed> Lake for T {}
 
-/// The rules in force: those compiled in and those of a directory, read again when a file of it changes.
+/// The rules in force: those compiled in and a deployment's own, read again when a file of them changes.
 #[derive(Debug)]
 pub struct Rules {
-    dir: Option<PathBuf>,
+    own: Own,
     stamp: Vec<(PathBuf, SystemTime, u64)>,
     pack: Arc<Pack>,
 }
 
 impl Rules {
     /// Reads the rules, and says in the log what is refused.
-    pub fn read(dir: Option<PathBuf>) -> Rules {
-        let stamp = stamp(dir.as_deref());
-        let pack = Arc::new(Pack::load(dir.as_deref()));
+    pub fn read(own: Own) -> Rules {
+        let stamp = stamp(&own);
+        let pack = Arc::new(Pack::load(&own));
         for problem in &pack.problems {
             tracing::warn!(rule = problem.rule.as_deref().unwrap_or("-"), "refused: {problem}");
         }
-        Rules { dir, stamp, pack }
+        Rules { own, stamp, pack }
     }
 
     /// The rules.
@@ -59,19 +60,19 @@ impl Rules {
 
     /// Reads the rules again if a file has changed, and answers whether it has.
     pub fn renew(&mut self) -> bool {
-        if stamp(self.dir.as_deref()) == self.stamp {
+        if stamp(&self.own) == self.stamp {
             return false;
         }
-        *self = Rules::read(self.dir.take());
+        *self = Rules::read(std::mem::take(&mut self.own));
         tracing::info!(rules = self.pack.running().count(), "rules were read again");
         true
     }
 }
 
 /// Names, times and sizes of the files.
-fn stamp(dir: Option<&Path>) -> Vec<(PathBuf, SystemTime, u64)> {
+fn stamp(own: &Own) -> Vec<(PathBuf, SystemTime, u64)> {
     let mut list = Vec::new();
-    let mut rest: Vec<PathBuf> = dir.map(Path::to_owned).into_iter().collect();
+    let mut rest: Vec<PathBuf> = own.paths().map(Path::to_owned).collect();
     while let Some(path) = rest.pop() {
         let Ok(data) = std::fs::metadata(&path) else { continue };
         if data.is_dir() {

@@ -6,7 +6,8 @@ use async_trait::async_trait;
 use auditlake_store::{
     Result, Rows, Seqs,
     alert::{
-        Act, Alert, AlertQuery, Alerts, Change, ChangeKind, Detected, Finding, Observe, Observed, Severity, State,
+        Act, Alert, AlertLine, AlertQuery, Alerts, Change, ChangeKind, Detected, Finding, Observe, Observed, Severity,
+        State,
     },
     filter::Filter,
 };
@@ -52,6 +53,10 @@ impl Alerts for DuckStore {
     async fn alerts(&self, query: &AlertQuery) -> Result<Vec<Alert>> {
         let query = query.clone();
         self.read("reading alerts", move |connection, _| select(connection, &query)).await
+    }
+
+    async fn lines(&self) -> Result<Vec<AlertLine>> {
+        self.read("reading alerts", |connection, _| lines(connection)).await
     }
 
     async fn alert(&self, id: &str) -> Result<Option<Alert>> {
@@ -340,6 +345,32 @@ fn read(connection: &Connection, condition: &str, order: &str, values: Vec<Value
         alert.history = changes.remove(&alert.finding.id).unwrap_or_default();
     }
     Ok(alerts)
+}
+
+fn lines(connection: &Connection) -> duckdb::Result<Vec<AlertLine>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id, rule, severity, state, title, entity, count, epoch_us(first_seen), epoch_us(last_seen), historical, \
+         epoch_us(raised_at), epoch_us(changed_at) FROM alert ORDER BY last_seen DESC, id",
+    )?;
+    let rows = statement.query_map([], |row| {
+        let (severity, state): (String, String) = (row.get(2)?, row.get(3)?);
+        let time = |at| Ok::<_, duckdb::Error>(moment(row, at)?.unwrap_or_default());
+        Ok(AlertLine {
+            id: row.get(0)?,
+            rule: row.get(1)?,
+            severity: severity.parse().unwrap_or_default(),
+            state: state.parse().unwrap_or_default(),
+            title: row.get(4)?,
+            entity: row.get(5)?,
+            count: row.get(6)?,
+            first: time(7)?,
+            last: time(8)?,
+            historical: row.get(9)?,
+            raised_at: time(10)?,
+            changed_at: time(11)?,
+        })
+    })?;
+    rows.collect()
 }
 
 fn changes(connection: &Connection, alerts: &[Alert]) -> duckdb::Result<BTreeMap<String, Vec<Change>>> {

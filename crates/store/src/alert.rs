@@ -199,6 +199,43 @@ pub struct Alert {
     pub history: Vec<Change>,
 }
 
+/// An alert in a list: what can be told of it without reading all of what was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AlertLine {
+    /// As [`Finding::id`].
+    pub id: String,
+    /// As [`Finding::rule`].
+    pub rule: String,
+    /// How much it matters.
+    pub severity: Severity,
+    /// What people have made of it.
+    pub state: State,
+    /// What happened, in a line. Hostile, as any text of strangers.
+    pub title: String,
+    /// Whom or what it is about.
+    pub entity: String,
+    /// The number of activities that are evidence.
+    pub count: u64,
+    /// The time of the first of them.
+    pub first: Timestamp,
+    /// The time of the last of them.
+    pub last: Timestamp,
+    /// As [`Finding::historical`].
+    pub historical: bool,
+    /// When it was raised, by this machine's clock.
+    pub raised_at: Timestamp,
+    /// When anything of it last changed, by this machine's clock.
+    pub changed_at: Timestamp,
+}
+
+impl From<Alert> for AlertLine {
+    fn from(alert: Alert) -> AlertLine {
+        let Alert { finding, state, raised_at, changed_at, .. } = alert;
+        let Finding { id, rule, severity, title, entity, count, first, last, historical, .. } = finding;
+        AlertLine { id, rule, severity, state, title, entity, count, first, last, historical, raised_at, changed_at }
+    }
+}
+
 /// What a subscriber has made of the commits up to a number.
 #[derive(Debug, Clone, Default)]
 pub struct Detected {
@@ -256,6 +293,11 @@ pub trait Alerts: Send + Sync + 'static {
 
     /// Alerts.
     async fn alerts(&self, query: &AlertQuery) -> Result<Vec<Alert>>;
+
+    /// Every alert as a list shows it, the newest `last` first.
+    async fn lines(&self) -> Result<Vec<AlertLine>> {
+        Ok(self.alerts(&AlertQuery::default()).await?.into_iter().map(AlertLine::from).collect())
+    }
 
     /// The alert with this id.
     async fn alert(&self, id: &str) -> Result<Option<Alert>>;

@@ -26,7 +26,7 @@ function say(kind, text, more = "") {
 function open() {
   close();
   if (isPaused || document.hidden) return;
-  events = new EventSource("/live");
+  events = new EventSource(page.dataset.stream ?? "/live");
   events.addEventListener("commit", (event) => {
     if (event.data === seq) say("live", "Live");
     else refresh(event.data);

@@ -40,7 +40,12 @@ pub struct Assets {
 }
 
 pub static ASSETS: LazyLock<Assets> = LazyLock::new(|| Assets {
-    style: asset("app", "css", "text/css; charset=utf-8", include_str!("../assets/app.css")),
+    style: asset(
+        "app",
+        "css",
+        "text/css; charset=utf-8",
+        concat!(include_str!("../assets/app.css"), include_str!("../assets/desk.css")),
+    ),
     script: asset("live", "js", "text/javascript; charset=utf-8", include_str!("../assets/live.js")),
     actions: asset("app", "js", "text/javascript; charset=utf-8", include_str!("../assets/app.js")),
     htmx: asset("htmx", "js", "text/javascript; charset=utf-8", include_str!("../assets/vendor/htmx.js")),

@@ -56,7 +56,7 @@ async fn check_origin(State(hosts): State<Arc<[String]>>, request: Request, next
     if !name.as_deref().is_some_and(|name| is_loopback(name) || hosts.iter().any(|host| host == name)) {
         return foreign_host(name).into_response();
     }
-    if is_from_elsewhere(request.method(), request.headers()) {
+    if is_from_elsewhere(request.method(), request.headers()) || is_sent_from_elsewhere(&request) {
         return from_elsewhere().into_response();
     }
     next.run(request).await
@@ -117,6 +117,17 @@ fn is_from_elsewhere(method: &Method, headers: &HeaderMap) -> bool {
     let is = |name: &str, wanted: &str| headers.get(name).is_some_and(|value| value == wanted);
     let foreign = is("sec-fetch-site", "cross-site") || is("sec-fetch-site", "same-site");
     foreign && !(*method == Method::GET && is("sec-fetch-mode", "navigate") && is("sec-fetch-dest", "document"))
+}
+
+/// Whether a request that may change something comes from another site's page, by what a browser says of its origin. A program
+/// says nothing of the kind. Browsers hide the origin of our own forms (`null`), but then say where the page is from.
+fn is_sent_from_elsewhere(request: &Request) -> bool {
+    if matches!(*request.method(), Method::GET | Method::HEAD) || request.headers().contains_key("sec-fetch-site") {
+        return false;
+    }
+    let Some(origin) = request.headers().get(header::ORIGIN) else { return false };
+    let origin = origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, host)| host);
+    origin.is_none_or(|origin| host_of(request) != Some(origin))
 }
 
 fn foreign_host(name: Option<String>) -> ApiError {

@@ -6,6 +6,7 @@
 //!
 //! A new page is one file in `pages` (its data, its handler), one template of the same name and its tests.
 
+mod access;
 mod answer;
 mod api;
 mod ask;
@@ -13,9 +14,11 @@ mod assets;
 mod csv;
 mod error;
 pub mod guard;
+mod inbox;
 mod live;
 mod ops;
 mod pages;
+mod rules;
 mod scope;
 mod site;
 mod text;
@@ -25,9 +28,11 @@ use std::sync::Arc;
 use axum::Router;
 use tower_http::compression::CompressionLayer;
 
+pub use access::{Role, Who};
 pub use answer::json_lines;
 pub use error::ApiError;
 pub use ops::{Obstacle, Watch};
+pub use rules::{RuleBook, RuleInfo, Trial, TrialState, Tried};
 pub use site::{SimulatedBanner, Site, SourceReport};
 
 /// Everything that this room serves: the pages, `/assets/…`, `/live`, `/healthz`, `/readyz`, `/metrics` and `/api/v1/…`.

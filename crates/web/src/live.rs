@@ -8,23 +8,37 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 use axum::{
     Router,
     extract::State,
-    response::sse::{Event, KeepAlive, Sse},
+    response::{
+        IntoResponse, Response,
+        sse::{Event, KeepAlive, Sse},
+    },
     routing::get,
 };
 use futures::{Stream, stream};
 use tokio::{sync::watch, time::sleep};
 
-use crate::Site;
+use crate::{Site, pages};
 
 /// Pages are told at most this often.
 const PAGE_INTERVAL: Duration = Duration::from_secs(1);
 
 pub fn routes() -> Router<Arc<Site>> {
-    Router::new().route("/live", get(live))
+    Router::new().route("/live", get(live)).route("/live/alerts", get(alerts))
 }
 
 async fn live(State(site): State<Arc<Site>>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     commits(&site, PAGE_INTERVAL)
+}
+
+/// The same of changes to alerts.
+async fn alerts(State(site): State<Arc<Site>>) -> Response {
+    match &site.alerts {
+        Some(alerts) => {
+            let numbers = numbers(alerts.news(), site.closing.clone(), PAGE_INTERVAL);
+            Sse::new(numbers).keep_alive(KeepAlive::new().interval(Duration::from_secs(15))).into_response()
+        }
+        None => pages::plain_not_found(),
+    }
 }
 
 /// The sequence number of the last commit at once, then of later ones, at most one each `interval`.

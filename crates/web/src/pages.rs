@@ -1,6 +1,7 @@
 //! Pages: what every one of them has around it, and what stands in for one that is missing or fails.
 
 mod activity;
+mod alerts;
 mod chart;
 mod dashboards;
 mod dimension;
@@ -10,6 +11,7 @@ mod line;
 mod overview;
 mod picker;
 mod posture;
+mod rules;
 mod sources;
 mod sql;
 mod stack;
@@ -26,7 +28,7 @@ use axum::{
 };
 
 use crate::{
-    ApiError, SimulatedBanner, Site,
+    ApiError, SimulatedBanner, Site, Who,
     assets::{ASSETS, Assets},
     text,
 };
@@ -39,16 +41,20 @@ pub fn routes() -> Router<Arc<Site>> {
         .merge(dashboards::routes())
         .merge(entity::routes())
         .merge(posture::routes())
+        .merge(alerts::routes())
+        .merge(rules::routes())
         .merge(sources::routes())
         .merge(sql::routes())
 }
 
 /// The pages of the menu: where, and under which name.
-const MENU: [(&str, &str); 6] = [
+const MENU: [(&str, &str); 8] = [
     ("/", "Overview"),
     ("/explore", "Explorer"),
+    ("/alerts", "Alerts"),
     ("/dashboards", "Dashboards"),
     ("/posture", "Posture"),
+    ("/rules", "Rules"),
     ("/sources", "Sources"),
     ("/sql", "SQL"),
 ];
@@ -63,6 +69,8 @@ struct Frame<'a> {
     simulated: Option<SimulatedBanner>,
     version: &'a str,
     assets: &'static Assets,
+    /// Who looks at it.
+    who: Who,
     /// Whether the page keeps itself up to date.
     is_live: bool,
 }
@@ -70,7 +78,16 @@ struct Frame<'a> {
 impl<'a> Frame<'a> {
     fn of(site: &'a Site, title: impl Into<String>) -> Frame<'a> {
         let Site { simulated, ref version, .. } = *site;
-        Frame { menu: &MENU, place: "", title: title.into(), simulated, version, assets: &ASSETS, is_live: false }
+        Frame {
+            menu: &MENU,
+            place: "",
+            title: title.into(),
+            simulated,
+            version,
+            assets: &ASSETS,
+            who: site.who(),
+            is_live: false,
+        }
     }
 
     /// Marks the page's place in the menu.

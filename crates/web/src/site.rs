@@ -8,8 +8,9 @@ use secrecy::SecretString;
 use tokio::sync::watch;
 
 use crate::{
-    Watch,
+    RuleBook, Watch, Who,
     ask::{Ask, Memo},
+    inbox::Inbox,
     text,
 };
 
@@ -34,6 +35,9 @@ pub struct Site {
     pub alerts: Option<Arc<dyn Alerts>>,
     /// What each source is doing now.
     pub sources: Arc<dyn Fn() -> Vec<SourceReport> + Send + Sync>,
+    /// The rules behind them.
+    pub rules: Option<Arc<dyn RuleBook>>,
+    pub(crate) inbox: Arc<Inbox>,
     pub(crate) memo: Arc<Memo>,
 }
 
@@ -106,8 +110,15 @@ impl Site {
             closing,
             alerts: None,
             sources: Arc::new(Vec::new),
+            rules: None,
+            inbox: Arc::default(),
             memo: Arc::default(),
         }
+    }
+
+    /// Who made the request that is being answered.
+    pub(crate) fn who(&self) -> Who {
+        Who::current()
     }
 
     pub(crate) fn ask(&self) -> Ask<'_> {

@@ -8,16 +8,15 @@ use std::{
 };
 
 use anyhow::Result;
-use auditlake_store::{SqlQuery, alert::Finding};
-use detect::{Engine, Pack, Rule, builtin, lint, load, observed, trial};
-use futures::TryStreamExt;
-use jiff::{SignedDuration, Timestamp};
+use auditlake_store::alert::Finding;
+use detect::{Own, Pack, Rule, builtin, lint, load, trial};
+use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::time;
 use crate::{
-    FOUND,
+    FOUND, backtest,
     cli::{ListFormat, QueryFormat, Rules},
     config::Config,
     hinted,
@@ -26,7 +25,7 @@ use crate::{
 };
 
 pub async fn run(config: &Config, words: &Rules) -> Result<ExitCode> {
-    let own = config.detect.rules.as_deref();
+    let own = &config.own_rules(&config.data_dir()?);
     match words {
         Rules::List { format } => list(&Pack::load(own), *format),
         Rules::Show { id, format } => show(&Pack::load(own), id, *format),
@@ -37,7 +36,7 @@ pub async fn run(config: &Config, words: &Rules) -> Result<ExitCode> {
 }
 
 /// The rules of a directory, with the compiled-in ones beside them that they may name; else all that run here.
-fn chosen(dir: Option<&Path>, own: Option<&Path>) -> Result<Pack> {
+fn chosen(dir: Option<&Path>, own: &Own) -> Result<Pack> {
     match dir {
         None => Ok(Pack::load(own)),
         Some(dir) if !dir.exists() => {
@@ -122,7 +121,7 @@ struct Wrong {
     reason: String,
 }
 
-fn linted(dir: Option<&Path>, own: Option<&Path>, format: Option<ListFormat>) -> Result<ExitCode> {
+fn linted(dir: Option<&Path>, own: &Own, format: Option<ListFormat>) -> Result<ExitCode> {
     let pack = chosen(dir, own)?;
     let wanted = |rule: &Rule| dir.is_none() || !rule.is_builtin;
     let problems: Vec<Wrong> = lint::run(&pack, wanted)
@@ -143,7 +142,7 @@ fn linted(dir: Option<&Path>, own: Option<&Path>, format: Option<ListFormat>) ->
     Ok(if problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(FOUND) })
 }
 
-fn tested(dir: Option<&Path>, own: Option<&Path>, format: Option<ListFormat>) -> Result<ExitCode> {
+fn tested(dir: Option<&Path>, own: &Own, format: Option<ListFormat>) -> Result<ExitCode> {
     let pack = Arc::new(chosen(dir, own)?);
     tell(&pack);
     let verdicts = trial::run(&pack, |rule| dir.is_none() || !rule.is_builtin);
@@ -168,7 +167,7 @@ struct Tried {
 }
 
 async fn backtest(config: &Config, id: Option<&str>, since: &str, format: Option<ListFormat>) -> Result<ExitCode> {
-    let own = config.detect.rules.as_deref();
+    let own = &config.own_rules(&config.data_dir()?);
     let since = time("since", Some(since))?.unwrap_or(Timestamp::UNIX_EPOCH);
     let pack = match id {
         Some(id) => Pack::trying(own, id),
@@ -182,7 +181,7 @@ async fn backtest(config: &Config, id: Option<&str>, since: &str, format: Option
     }
     let lake = Lake::find(config, "rules backtest").await?;
     let pack = Arc::new(pack);
-    let findings = walk(&lake, &pack, since).await?;
+    let findings = backtest::walk(&lake, &pack, since, &|_, _| {}).await?;
     let mut tried: Vec<Tried> = Vec::new();
     for rule in pack.running() {
         let found: Vec<&Finding> = findings.iter().filter(|finding| finding.rule == rule.id).collect();
@@ -214,65 +213,4 @@ fn summed(rule: &Rule, found: &[&Finding]) -> Tried {
             .map(|finding| json!({ "id": finding.id, "title": finding.title, "count": finding.count, "last": finding.last }))
             .collect(),
     }
-}
-
-const DAY: i64 = 86_400;
-
-/// Every alert with evidence at or after `since`, computed day by day from what is stored.
-async fn walk(lake: &Lake, pack: &Arc<Pack>, since: Timestamp) -> Result<Vec<Finding>> {
-    let Some((oldest, newest)) = extent(lake).await? else { return Ok(Vec::new()) };
-    let reach = pack.reach_days();
-    let begin = since.as_second().div_euclid(DAY) - reach;
-    let (begin, end) = (begin.max(oldest.as_second().div_euclid(DAY)), newest.as_second().div_euclid(DAY));
-    let mut engine = Engine::new(pack.clone()).with_room(usize::MAX).with_all_evidence();
-    let mut findings: BTreeMap<String, Finding> = BTreeMap::new();
-    let types = pack.types();
-    for day in begin..=end {
-        let mut rows = lake.sql(statement(&types, day)).await?.batches;
-        while let Some(rows) = rows.try_next().await? {
-            observed(&rows, &mut |input| engine.take(input));
-        }
-        let update = engine.settle();
-        for id in update.withdrawn {
-            findings.remove(&id);
-        }
-        findings.extend(update.findings.into_iter().map(|finding| (finding.id.clone(), finding)));
-        engine.forget_before(day - reach - 1);
-    }
-    let mut list: Vec<Finding> = findings.into_values().filter(|finding| finding.last >= since).collect();
-    list.sort_by(|one, other| (one.last, &one.id).cmp(&(other.last, &other.id)));
-    Ok(list)
-}
-
-fn statement(types: &[String], day: i64) -> SqlQuery {
-    let time = |day: i64| {
-        let time = Timestamp::UNIX_EPOCH.checked_add(SignedDuration::from_secs(day * DAY)).unwrap_or(Timestamp::MAX);
-        jiff::fmt::strtime::format("%Y-%m-%d %H:%M:%S", time).unwrap_or_default()
-    };
-    let names: Vec<String> = types.iter().map(|name| format!("'{}'", name.replace('\'', "''"))).collect();
-    let wanted = if names.is_empty() { String::new() } else { format!("AND eventName IN ({})", names.join(",")) };
-    let text = format!(
-        "SELECT * FROM observed WHERE eventTime >= TIMESTAMP '{}' AND eventTime < TIMESTAMP '{}' {wanted}",
-        time(day),
-        time(day + 1)
-    );
-    SqlQuery { text, params: BTreeMap::new(), timeout: None, max_rows: None }
-}
-
-async fn extent(lake: &Lake) -> Result<Option<(Timestamp, Timestamp)>> {
-    use arrow::{
-        array::{Array, AsArray},
-        datatypes::Int64Type,
-    };
-    let text =
-        "SELECT CAST(epoch_us(min(eventTime)) AS BIGINT), CAST(epoch_us(max(eventTime)) AS BIGINT) FROM observed"
-            .to_owned();
-    let query = SqlQuery { text, params: BTreeMap::new(), timeout: None, max_rows: None };
-    let rows = lake.sql(query).await?.collect().await?;
-    let Some(rows) = rows.first().filter(|rows| rows.num_rows() > 0) else { return Ok(None) };
-    let value = |at: usize| {
-        let column = rows.column(at).as_primitive_opt::<Int64Type>()?;
-        (!column.is_null(0)).then(|| Timestamp::from_microsecond(column.value(0)).ok())?
-    };
-    Ok(value(0).zip(value(1)))
 }

@@ -18,7 +18,7 @@ use axum::{
     routing::get,
 };
 use collect::{Phase, SourceState};
-use detect::{Rules, Watch, silence};
+use detect::{Own, Rules, Watch, silence};
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use store_duckdb::DuckStore;
@@ -26,7 +26,10 @@ use tokio::{sync::watch, task::JoinHandle};
 use web::ApiError;
 
 use super::watch::Sources;
-use crate::config::{Config, Detect};
+use crate::{
+    config::{Config, Detect},
+    datadir::DataDir,
+};
 
 /// How often silence is listened for.
 const LISTEN: Duration = Duration::from_secs(30);
@@ -42,14 +45,16 @@ pub struct Detection {
 /// Begins to detect.
 pub async fn start(
     config: &Config,
+    data: &DataDir,
     store: &DuckStore,
     sources: Arc<Sources>,
     closing: &watch::Receiver<bool>,
 ) -> Result<Detection> {
-    let rules = Rules::read(config.detect.rules.clone());
+    let rules = Rules::read(config.own_rules(data));
     let watch = Watch::new(Arc::new(store.clone()), rules).await?;
     let progress = watch.progress();
-    let listening = listen(config.detect.clone(), store.clone(), sources, closing.clone());
+    let own = config.own_rules(data);
+    let listening = listen(config.detect.clone(), own, store.clone(), sources, closing.clone());
     Ok(Detection { work: vec![tokio::spawn(watch.run(closing.clone())), tokio::spawn(listening)], progress })
 }
 
@@ -72,8 +77,14 @@ impl Detection {
 }
 
 /// Listens for silence until the service ends.
-async fn listen(settings: Detect, store: DuckStore, sources: Arc<Sources>, mut closing: watch::Receiver<bool>) {
-    let mut rules = Rules::read(settings.rules.clone());
+async fn listen(
+    settings: Detect,
+    own: Own,
+    store: DuckStore,
+    sources: Arc<Sources>,
+    mut closing: watch::Receiver<bool>,
+) {
+    let mut rules = Rules::read(own);
     let patience = silence::Patience {
         silent: (settings.silent_hours > 0)
             .then(|| SignedDuration::from_hours(i64::try_from(settings.silent_hours).unwrap_or(24))),

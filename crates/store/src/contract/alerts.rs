@@ -6,7 +6,9 @@ use jiff::Timestamp;
 use super::{commit, sample};
 use crate::{
     Engine, Seqs, SqlQuery,
-    alert::{Act, Alert, AlertQuery, Alerts, ChangeKind, Detected, Finding, Observe, Observed, Severity, State},
+    alert::{
+        Act, Alert, AlertLine, AlertQuery, Alerts, ChangeKind, Detected, Finding, Observe, Observed, Severity, State,
+    },
 };
 
 /// What a rule could have found.
@@ -73,6 +75,8 @@ pub async fn run<E: Engine + Alerts + Observed>(store: &E) {
     assert_eq!(changed.len(), 2);
     let all = store.alerts(&AlertQuery::default()).await.expect("alerts");
     assert_eq!(all.len(), 1, "what nobody touched goes, what somebody did stays");
+    let lines = store.lines().await.expect("lines");
+    assert_eq!(lines, [AlertLine::from(all[0].clone())], "a list says what the alert says");
     assert_eq!((all[0].finding.id.as_str(), all[0].state), ("alert_1", State::Closed));
 
     let now = *news.borrow_and_update();

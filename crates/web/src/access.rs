@@ -1,0 +1,5 @@
+//! Who may do what.
+
+mod who;
+
+pub use who::{Role, Who};
