@@ -202,6 +202,8 @@ pub(crate) fn countable(name: &str) -> Result<String> {
         "actorUserAgent" => "actor_user_agent",
         "actorAPIKeyID" => "actor_api_key_id",
         "actorAdminAPIKeyID" => "actor_admin_api_key_id",
+        // Either kind of key: an activity has one of them at most.
+        "actorKeyID" => "coalesce(actor_api_key_id, actor_admin_api_key_id)",
         "actorLabel" => schema::ACTOR_LABEL,
         "organizationID" => "organization_id",
         "organizationUUID" => "organization_uuid",
@@ -210,6 +212,8 @@ pub(crate) fn countable(name: &str) -> Result<String> {
         "ipClass" => "ip_class",
         "target" => return Ok(schema::target()),
         "srcASCountryCode" => return Ok(schema::place(PlacePart::Country)),
+        "srcLatitude" => return Ok(schema::place(PlacePart::Latitude)),
+        "srcLongitude" => return Ok(schema::place(PlacePart::Longitude)),
         "srcASNumber" => return Ok(schema::place(PlacePart::Asn)),
         "srcASOrganization" => return Ok(schema::place(PlacePart::AsOrganization)),
         "srcCity" => return Ok(schema::place(PlacePart::City)),

@@ -62,7 +62,8 @@ impl<'a> Ask<'a> {
         Ok(groups.first().cloned().unwrap_or_default())
     }
 
-    async fn once<T: Send + Sync + 'static>(
+    /// Any other answer that follows from what is stored.
+    pub async fn once<T: Send + Sync + 'static>(
         self,
         key: String,
         answer: impl Future<Output = Result<T>>,

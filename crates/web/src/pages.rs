@@ -15,6 +15,7 @@ mod rules;
 mod sources;
 mod sql;
 mod stack;
+mod wholeness;
 
 use std::sync::Arc;
 

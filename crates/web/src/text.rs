@@ -58,6 +58,29 @@ pub fn plain(text: &str, max_chars: usize) -> String {
     plain
 }
 
+/// A text that a stranger chose, as the exact value of an attribute that a form sends back: what cannot be seen stands there
+/// as a reference, so that it moves nothing for whoever reads the page's text.
+#[derive(Debug, Clone, Copy)]
+pub struct Exact<'a>(&'a str);
+
+impl HtmlSafe for Exact<'_> {}
+
+/// The text as an attribute's value.
+pub fn exact(text: &str) -> Exact<'_> {
+    Exact(text)
+}
+
+impl fmt::Display for Exact<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        self.0.chars().try_for_each(|sign| match sign {
+            // HTML has no way to write it.
+            '\0' => f.write_char('\u{fffd}'),
+            _ if is_unseen(sign) => write!(f, "&#x{:X};", u32::from(sign)),
+            _ => escape(sign, f),
+        })
+    }
+}
+
 /// Writes text as HTML, with what cannot be seen shown by its number.
 pub fn escape_text(text: &str, f: &mut impl Write) -> fmt::Result {
     for sign in text.chars() {
@@ -144,17 +167,6 @@ pub fn count(count: u64, one: &str, many: &str) -> String {
     format!("{} {}", number(count), if count == 1 { one } else { many })
 }
 
-/// `12 %`, `0.4 %`, `< 0.1 %`; nothing of nothing is none.
-pub fn share(part: u64, whole: u64) -> String {
-    let percent = 100.0 * part as f64 / whole.max(1) as f64;
-    match percent {
-        _ if part == 0 => "none".to_owned(),
-        small if small < 0.1 => "< 0.1 %".to_owned(),
-        some if some < 10.0 => format!("{some:.1} %"),
-        much => format!("{much:.0} %"),
-    }
-}
-
 /// `1.2 MB`
 pub fn bytes(bytes: u64) -> String {
     let mut size = bytes as f64;
@@ -212,13 +224,13 @@ mod tests {
         check("äöü\u{202e}", 2, "<bdi title=\"äöü\u{fffd}\">äö…</bdi>");
         check("שלום", 8, "<bdi>שלום</bdi>");
         assert_eq!(cell("a", 9).to_string(), "<bdi title=\"a\">a</bdi>");
+        assert_eq!(exact("a\u{202e}\"\r").to_string(), "a&#x202E;&quot;&#xD;");
     }
 
     #[test]
     fn writes_quantities() {
         assert_eq!([0, 999, 1_000, 1_234_567].map(number), ["0", "999", "1,000", "1,234,567"]);
         assert_eq!([0, 999, 1_500, 123_456_789].map(bytes), ["0 bytes", "999 bytes", "1.5 kB", "123 MB"]);
-        assert_eq!([share(0, 0), share(1, 10_000), share(1, 30), share(1, 2)], ["none", "< 0.1 %", "3.3 %", "50 %"]);
     }
 
     #[test]

@@ -1,11 +1,23 @@
 //! What pages count by: the column to ask the store for, the filter that finds what was counted, and the page that tells
 //! more about one value.
 
+use std::{collections::HashMap, sync::LazyLock};
+
 use activity::catalog;
 use auditlake_store::filter::{Field, Filter, Known, Test};
 
 use super::{line::category_title, text};
 use crate::scope::encode;
+
+/// Countries by the two letters of ISO 3166.
+static COUNTRIES: LazyLock<HashMap<&str, &str>> = LazyLock::new(|| {
+    include_str!("../../data/countries.txt").lines().filter_map(|line| line.split_once(' ')).collect()
+});
+
+/// A country as pages call it.
+pub fn country(code: &str) -> &str {
+    COUNTRIES.get(code).copied().unwrap_or(code)
+}
 
 /// A thing to count by.
 #[derive(Debug, PartialEq, Eq)]
@@ -37,7 +49,7 @@ const fn page(page: &'static str, dimension: Dimension) -> Dimension {
 }
 
 /// Every one, in the order in which the Explorer shows them.
-pub const DIMENSIONS: [Dimension; 21] = [
+pub const DIMENSIONS: [Dimension; 22] = [
     plain("category", "Category", "category", "category"),
     plain("outcome", "Outcome", "outcome", "outcome"),
     code("type", "Type", "eventName", "type"),
@@ -50,6 +62,7 @@ pub const DIMENSIONS: [Dimension; 21] = [
     page("organization", code("org", "Organisation", "organizationID", "organization_id")),
     plain("source", "Source", "sourceID", "source"),
     page("person", plain("email", "Person", "actorEmail", "email")),
+    page("key", code("key", "Key", "actorKeyID", "key")),
     page("key", code("api_key", "API key", "actorAPIKeyID", "api_key")),
     page("key", code("admin_api_key", "Admin API key", "actorAdminAPIKeyID", "admin_api_key")),
     code("user_agent", "User agent", "actorUserAgent", "user_agent"),
@@ -89,7 +102,11 @@ impl Dimension {
 
     /// The value as pages call it.
     pub fn label<'a>(&self, value: &'a str) -> &'a str {
-        if self.name == "category" { category_title(value) } else { value }
+        match self.name {
+            "category" => category_title(value),
+            "country" => country(value),
+            _ => value,
+        }
     }
 
     /// What a value means, for somebody who has never seen it.

@@ -1,13 +1,13 @@
-//! `/`: what happened, in ten seconds, and up to date without reloading.
+//! `/`: what happened, what needs attention, and whether the log is whole; in ten seconds, and up to date without reloading.
 //!
 //! The page is made of regions. `/overview/live` gives the same regions alone; `live.js` asks for them at each commit and
-//! puts them in the place of the old ones.
+//! puts them in the place of the old ones. Numbers, chart and lists are panels as on dashboards: `data/overview.json`.
 
-mod bars;
+mod attention;
 mod load;
-mod range;
+mod places;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use askama::Template;
 use axum::{
@@ -17,23 +17,30 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use jiff::Timestamp;
-use serde::Deserialize;
 
-use self::{
-    load::View,
-    range::{RANGES, Range},
+use self::load::View;
+use super::{
+    Frame,
+    dashboards::{Definition, panel::Answer},
+    failed, render, text,
 };
-use super::{Frame, failed, render, text};
 use crate::{
     ApiError, Site,
+    assets::ASSETS,
+    scope::Params,
     text::{Count as _, Moment as _},
 };
+
+static PANELS: LazyLock<Vec<Definition>> = LazyLock::new(|| {
+    #[expect(clippy::expect_used, reason = "the file is compiled in, and a test reads it")]
+    serde_json::from_str(include_str!("../../data/overview.json")).expect("data/overview.json")
+});
 
 #[derive(Template)]
 #[template(path = "overview.html")]
 struct Overview<'a> {
     frame: Frame<'a>,
+    live: String,
     view: View,
 }
 
@@ -43,31 +50,38 @@ struct Live {
     view: View,
 }
 
-#[derive(Deserialize)]
-struct Question {
-    range: Option<String>,
-}
-
 pub fn routes() -> Router<Arc<Site>> {
     Router::new().route("/", get(overview)).route("/overview/live", get(live))
 }
 
-async fn overview(State(site): State<Arc<Site>>, Query(question): Query<Question>) -> Response {
-    match View::load(&*site.engine, question.range(), Timestamp::now()).await {
-        Ok(view) => render(StatusCode::OK, &Overview { frame: Frame::of(&site, "Overview").at("/").live(), view }),
+async fn overview(State(site): State<Arc<Site>>, Query(params): Query<Params>) -> Response {
+    match View::load(&site, &params).await {
+        Ok(view) => {
+            let live = params.url("/overview/live");
+            render(StatusCode::OK, &Overview { frame: Frame::of(&site, "Overview").at("/").live(), live, view })
+        }
         Err(error) => failed(&site, &error),
     }
 }
 
-async fn live(State(site): State<Arc<Site>>, Query(question): Query<Question>) -> Response {
-    match View::load(&*site.engine, question.range(), Timestamp::now()).await {
+async fn live(State(site): State<Arc<Site>>, Query(params): Query<Params>) -> Response {
+    match View::load(&site, &params).await {
         Ok(view) => render(StatusCode::OK, &Live { view }),
         Err(error) => ApiError::from(error).into_response(),
     }
 }
 
-impl Question {
-    fn range(&self) -> Option<Range> {
-        RANGES.into_iter().find(|range| Some(range.name()) == self.range.as_deref())
+#[cfg(test)]
+mod tests {
+    use auditlake_store::filter;
+
+    use super::{super::dimension::Dimension, *};
+
+    #[test]
+    fn every_panel_can_be_asked() {
+        for panel in PANELS.iter() {
+            assert!(filter::parse(&panel.filter).is_ok(), "{}", panel.title);
+            assert!(panel.by.as_deref().is_none_or(|by| Dimension::of(by).is_some()), "{}", panel.title);
+        }
     }
 }

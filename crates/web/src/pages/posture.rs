@@ -93,6 +93,15 @@ async fn page(State(site): State<Arc<Site>>, Query(params): Query<Params>) -> Re
     }
 }
 
+/// How many settings deserve a look now.
+pub async fn weak(site: &Site) -> Result<Arc<u64>> {
+    let count = async {
+        let settings = settings(site, None).await?;
+        Ok(settings.iter().filter(|setting| setting.weakness().is_some()).count() as u64)
+    };
+    site.ask().once("weak settings".to_owned(), count).await
+}
+
 /// Every setting as it was at a time, or is now.
 pub async fn settings(site: &Site, at: Option<Timestamp>) -> Result<Vec<Setting>> {
     let filter = filter::parse(CATEGORIES).unwrap_or(Filter::All);

@@ -32,6 +32,8 @@ pub struct Drawn {
     pub dimension: Option<&'static Dimension>,
     /// The activities that it counts, in the Explorer.
     pub explore: String,
+    /// The filter that finds them.
+    written: String,
     pub answer: Answer,
 }
 
@@ -76,7 +78,7 @@ impl Drawn {
         };
         let explore = explore(scope, &written);
         match answer(ask, definition, dimension, column, filter, scope, &written).await {
-            Ok(answer) => Ok(Some(Drawn { definition, dimension, explore, answer })),
+            Ok(answer) => Ok(Some(Drawn { definition, dimension, explore, written, answer })),
             Err(StoreError::Statement(message)) => {
                 tracing::debug!("panel {} is left out: {message}", definition.title);
                 Ok(None)
@@ -87,6 +89,19 @@ impl Drawn {
 
     pub fn is_number(&self) -> bool {
         matches!(self.answer, Answer::Number(_) | Answer::Distinct(..))
+    }
+
+    pub fn is_top(&self) -> bool {
+        matches!(self.answer, Answer::Top(_))
+    }
+
+    pub fn is_time(&self) -> bool {
+        matches!(self.answer, Answer::Time(_))
+    }
+
+    /// Whether it counts what has failed, and something has.
+    pub fn is_bad(&self) -> bool {
+        matches!(self.answer, Answer::Number(1..)) && self.definition.filter.ends_with("outcome:failure")
     }
 
     /// Whether there is anything to see.
@@ -102,6 +117,16 @@ impl Drawn {
     /// The value as the panel calls it.
     pub fn label<'a>(&self, value: &'a str) -> &'a str {
         self.dimension.map_or(value, |dimension| dimension.label(value))
+    }
+
+    /// Those of one value, in the Explorer.
+    pub fn explore_value(&self, scope: &Scope, value: &str) -> String {
+        let more = match self.dimension {
+            Some(dimension) if value.is_empty() => format!("-{}:*", dimension.field),
+            Some(dimension) => dimension.filter(value).to_string(),
+            None => String::new(),
+        };
+        explore(scope, format!("{} {more}", self.written).trim())
     }
 
     pub fn is_code(&self) -> bool {

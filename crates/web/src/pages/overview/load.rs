@@ -1,80 +1,71 @@
 //! What the Overview shows, asked of the store.
 
-use auditlake_store::{
-    Bucket, Columns, Engine, Histogram, Result, Select, Status, Window,
-    filter::{Filter, Known, Test},
-};
-use futures::{TryFutureExt, try_join};
+use std::sync::Arc;
+
+use auditlake_store::{Result, Status, StoreError, filter::Filter};
+use futures::{future::try_join_all, try_join};
 use jiff::Timestamp;
 
 use super::{
-    super::{chart::Chart, line::Line},
-    bars::{BarList, Subject},
-    range::Range,
+    super::{dashboards::panel::Drawn, picker::Picker, wholeness::Wholeness},
+    PANELS,
+    attention::{self, Concern},
+    places::Places,
+};
+use crate::{
+    Site,
+    scope::{Params, Scope},
     text,
 };
-use crate::answer::collect_json;
-
-/// So many of the newest activities are listed.
-const NEWEST: u64 = 25;
 
 /// What the page shows.
 pub struct View {
-    pub range: Range,
-    /// Whether somebody chose the range.
-    pub chosen: bool,
     pub now: Timestamp,
-    pub status: Status,
-    pub total: u64,
-    pub failed: u64,
-    pub chart: Chart,
-    pub outcomes: BarList,
-    pub lists: [BarList; 3],
-    pub newest: Vec<Line>,
+    pub status: Arc<Status>,
+    pub scope: Scope,
+    pub picker: Picker,
+    pub numbers: Vec<Drawn>,
+    pub chart: Option<Drawn>,
+    pub lists: Vec<Drawn>,
+    pub newest: Option<Drawn>,
+    pub places: Places,
+    pub concerns: Vec<Concern>,
+    pub wholes: Vec<Wholeness>,
 }
 
 impl View {
     /// Asks everything at once.
-    pub async fn load(engine: &dyn Engine, chosen: Option<Range>, now: Timestamp) -> Result<View> {
-        let status = engine.status().await?;
-        let range = chosen.unwrap_or_else(|| Range::fitting(&status, now));
-        let (since, until, width) = range.window(&status, now);
-        let window = Window { since: (range != Range::All).then_some(since), until: None };
-        let failures = Filter::test(Known::Outcome, Test::Equals("failure".to_owned()));
-        let histogram = |filter| Histogram { filter, window, width };
-        let (all, failed) = (histogram(Filter::All), histogram(failures));
-        let bars = |subject| BarList::load(engine, subject, window);
-        let (all, failed, outcomes, categories, types, people, newest) = try_join!(
-            engine.histogram(&all),
-            engine.histogram(&failed),
-            bars(Subject::Outcomes),
-            bars(Subject::Categories),
-            bars(Subject::Types),
-            bars(Subject::People),
-            newest(engine),
+    pub async fn load(site: &Site, params: &Params) -> Result<View> {
+        let (ask, now) = (site.ask(), Timestamp::now());
+        let status = ask.status().await?;
+        // What is no time counts as not given.
+        let scope = Scope::of(params, None, &status, now)
+            .or_else(|_| Scope::of(&Params::default(), None, &status, now))
+            .map_err(StoreError::Statement)?;
+        let drawn = try_join_all(PANELS.iter().map(|panel| Drawn::load(ask, panel, &scope, &Filter::All)));
+        let (picker, drawn, places, concerns, wholes) = try_join!(
+            Picker::new(ask, "/", params, &scope),
+            drawn,
+            Places::load(ask, &scope),
+            attention::concerns(site, &status, now),
+            Wholeness::of_all(site, &status, now),
         )?;
+        let (numbers, others): (Vec<Drawn>, Vec<Drawn>) = drawn.into_iter().flatten().partition(Drawn::is_number);
+        let (lists, others): (Vec<Drawn>, Vec<Drawn>) = others.into_iter().partition(Drawn::is_top);
+        let (mut chart, mut newest): (Vec<Drawn>, Vec<Drawn>) = others.into_iter().partition(Drawn::is_time);
         Ok(View {
-            range,
-            chosen: chosen.is_some(),
             now,
             status,
-            total: sum(&all),
-            failed: sum(&failed),
-            chart: Chart::new(&all, &failed, since, until, width),
-            outcomes,
-            lists: [categories, types, people],
-            newest,
+            scope,
+            picker,
+            numbers,
+            chart: chart.pop(),
+            lists,
+            newest: newest.pop(),
+            places,
+            concerns,
+            wholes,
         })
-    }
-
-    /// Whether nothing that is kept is left out.
-    pub fn is_all(&self) -> bool {
-        self.range == Range::All || self.total == self.status.activities
-    }
-
-    /// How much of everything failed.
-    pub fn failed_share(&self) -> String {
-        text::share(self.failed, self.total)
     }
 
     /// How long the log goes back.
@@ -82,14 +73,4 @@ impl View {
         let oldest = self.status.oldest.unwrap_or(self.now);
         text::span(oldest, self.status.newest.unwrap_or(oldest))
     }
-}
-
-async fn newest(engine: &dyn Engine) -> Result<Vec<Line>> {
-    let select = Select { limit: Some(NEWEST), columns: Columns::Summary, ..Select::default() };
-    let rows = engine.select(&select).and_then(collect_json).await?;
-    rows.into_iter().map(Line::of).collect()
-}
-
-fn sum(buckets: &[Bucket]) -> u64 {
-    buckets.iter().map(|bucket| bucket.count).sum()
 }

@@ -1,0 +1,88 @@
+//! Whether the log is whole: what has been read to its end, when it was last compared with the feed, what could not be read.
+
+use auditlake_store::{Covered, Result, Span, Status};
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::sources::{self, Source};
+use crate::{Site, text};
+
+/// How whole the log of a source is.
+pub struct Wholeness {
+    pub source: Source,
+    /// From when to when everything that the feed showed is in the store, in one piece, up to now.
+    pub read: Option<(Timestamp, Timestamp)>,
+    /// When a part of it was last read again and compared.
+    pub compared: Option<Timestamp>,
+    /// Stretches between the first and the last moment read that were not read.
+    pub gaps: usize,
+    /// Stretches that cannot be read.
+    pub unreadable: usize,
+    now: Timestamp,
+}
+
+impl Wholeness {
+    /// That of every source.
+    pub async fn of_all(site: &Site, status: &Status, now: Timestamp) -> Result<Vec<Wholeness>> {
+        let mut list = Vec::new();
+        for source in sources::sources(site, status) {
+            list.push(Wholeness::of(site, source, now).await?);
+        }
+        Ok(list)
+    }
+
+    /// What the checkpoints of a source say.
+    pub async fn of(site: &Site, source: Source, now: Timestamp) -> Result<Wholeness> {
+        let checkpoints = site.engine.checkpoints(&source.name).await?;
+        let covered: Vec<Covered> = read(checkpoints.get(Covered::CHECKPOINT));
+        let unreadable: Vec<Span> = read(checkpoints.get(Covered::UNREADABLE));
+        let again = covered.iter().filter(|piece| piece.last_read > piece.first_read);
+        Ok(Wholeness {
+            source,
+            read: covered.first().zip(covered.last()).map(|(first, last)| (first.from, last.to)),
+            compared: again.map(|piece| piece.last_read).max(),
+            gaps: covered.windows(2).filter(|pair| pair[0].to < pair[1].from).count(),
+            unreadable: unreadable.len(),
+            now,
+        })
+    }
+
+    /// A class of the style sheet.
+    pub fn level(&self) -> &'static str {
+        let phase = self.source.report.as_ref().map(|report| report.phase.as_str());
+        match phase {
+            _ if self.source.is_bad() || self.unreadable > 0 => "bad",
+            Some("starting" | "backfilling" | "retrying") => "busy",
+            Some(_) if self.gaps > 0 => "busy",
+            Some(_) => "good",
+            None => "still",
+        }
+    }
+
+    /// The answer, in a few words.
+    pub fn verdict(&self) -> String {
+        let Some(report) = &self.source.report else { return "Not collected now".to_owned() };
+        match (self.level(), report.phase.as_str()) {
+            ("bad", _) => "Not whole".to_owned(),
+            (_, "backfilling") => match report.backfilled {
+                Some(share) => format!("Reading the past: {:.0} %", 100.0 * share),
+                None => "Reading the past".to_owned(),
+            },
+            (_, "starting") => "Starting".to_owned(),
+            (_, "retrying") => "Trying again".to_owned(),
+            (_, "stopped") => "Stopped".to_owned(),
+            _ if self.gaps > 0 => "Gaps are left".to_owned(),
+            _ => "Whole".to_owned(),
+        }
+    }
+
+    /// How far behind the feed.
+    pub fn lag(&self) -> Option<String> {
+        Some(text::span(self.source.report.as_ref()?.watermark?, self.now))
+    }
+}
+
+/// A list as a checkpoint holds it; what is none counts as empty.
+fn read<T: serde::de::DeserializeOwned>(value: Option<&Value>) -> Vec<T> {
+    value.and_then(|value| serde_json::from_value(value.clone()).ok()).unwrap_or_default()
+}
