@@ -465,7 +465,7 @@ pub struct Simulate {
     /// What goes wrong, such as error500=5% or slow=100%:300ms
     #[arg(long, value_name = "NAME=RATE[:ARGUMENT]")]
     pub fault: Vec<String>,
-    /// An attack that happens, by name
+    /// An attack that happens, by name: once in the past, and again some minutes after the start
     #[arg(long, value_name = "NAME")]
     pub scenario: Vec<String>,
     /// Write every activity with its label to this file, a line each

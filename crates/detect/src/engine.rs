@@ -15,7 +15,8 @@ use crate::{
     evaluate::{Tally, baseline, evaluate},
     finding,
     matching::{Entry, Match},
-    pack::{DAY, Pack, Plan, Unit},
+    pack::{DAY, Pack, Unit},
+    plan::Plan,
     seen::{Enrichment, Seen},
 };
 

@@ -10,7 +10,8 @@ use rsigma_parser::{ConditionExpr, ConditionOperator, Quantifier};
 
 use crate::{
     matching::Entry,
-    pack::{DAY, Plan},
+    pack::DAY,
+    plan::{Plan, Stage},
 };
 
 /// What an entity did on a day, for rules that only count.
@@ -43,10 +44,20 @@ pub(crate) fn evaluate(plan: &Plan, entries: &[Entry], start: i64, end: i64) -> 
     }
     let mut proof = Proof::new(entries);
     match plan {
-        Plan::Each | Plan::Posture { .. } => proof.add(begin, entries.len()),
+        Plan::Staged { stages, last } => staged(stages, last, entries, start, &mut proof),
+        plan => met(plan, entries, begin, |from, to| proof.add(from, to)),
+    }
+    proof.found()
+}
+
+/// Calls `add` with the first entry, and the one behind the last, wherever a plan is met at an entry from `begin` on. Both grow from call to
+/// call.
+fn met(plan: &Plan, entries: &[Entry], begin: usize, mut add: impl FnMut(usize, usize)) {
+    match plan {
+        Plan::Each | Plan::Posture { .. } => add(begin, entries.len()),
         Plan::Count { checks, span } => windows(entries, begin, *span, |low, at| {
             if passes(checks, (at - low + 1) as u64) {
-                proof.add(low, at + 1);
+                add(low, at + 1);
             }
         }),
         Plan::Distinct { checks, span } => {
@@ -68,7 +79,7 @@ pub(crate) fn evaluate(plan: &Plan, entries: &[Entry], start: i64, end: i64) -> 
                     low_before += 1;
                 }
                 if passes(checks, counts.len() as u64) {
-                    proof.add(low, at + 1);
+                    add(low, at + 1);
                 }
             });
         }
@@ -79,14 +90,14 @@ pub(crate) fn evaluate(plan: &Plan, entries: &[Entry], start: i64, end: i64) -> 
                 None => met.count_ones() as usize == names.len(),
             };
             if is_met {
-                proof.add(low, at + 1);
+                add(low, at + 1);
             }
         }),
         Plan::Ordered { conditions, span } => windows(entries, begin, *span, |low, at| {
             if usize::from(entries[at].slot) + 1 == *conditions
                 && let Some(first) = in_order(&entries[low..=at], *conditions)
             {
-                proof.add(low + first, at + 1);
+                add(low + first, at + 1);
             }
         }),
         Plan::Travel { speed_kmh, distance_km, span } => {
@@ -95,14 +106,90 @@ pub(crate) fn evaluate(plan: &Plan, entries: &[Entry], start: i64, end: i64) -> 
                 let km = distance(one.place, other.place);
                 let hours = (other.time - one.time) as f64 / 3.6e9;
                 if other.time - one.time <= *span && km > *distance_km && km > *speed_kmh * hours {
-                    proof.add(at - 1, at + 1);
+                    add(at - 1, at + 1);
                 }
             }
         }
-        Plan::NewValue { within, learn } => new_values(entries, begin, *within, *learn, &mut proof),
-        Plan::Baseline { .. } => {}
+        Plan::NewValue { within, learn } => new_values(entries, begin, *within, *learn, &mut add),
+        Plan::Baseline { .. } | Plan::Staged { .. } => {}
     }
-    proof.found()
+}
+
+/// A plan whose conditions are partly what other plans find in the same entries.
+fn staged(stages: &[Stage], last: &Plan, entries: &[Entry], start: i64, proof: &mut Proof) {
+    // What stands for matches: entries, and the moments at which a stage is met, each with what it is made of.
+    let mut marks: Vec<Mark> = entries.iter().enumerate().map(|(at, entry)| Mark::of(at, entry.slot)).collect();
+    let is_below = |slot: u8| stages.iter().any(|stage| (stage.first..stage.first + stage.conditions).contains(&slot));
+    for stage in stages {
+        let own = |mark: &&Mark| (stage.first..stage.first + stage.conditions).contains(&mark.slot);
+        let below: Vec<Mark> = marks.iter().filter(own).copied().collect();
+        let seen: Vec<Entry> = below.iter().map(|mark| mark.entry(entries, stage.first)).collect();
+        let mut last = None;
+        met(&stage.plan, &seen, 0, |from, to| {
+            let Some(end) = below.get(to - 1) else { return };
+            if last == Some(end.at) {
+                return;
+            }
+            last = Some(end.at);
+            let made = &below[from..to];
+            let first = made.iter().map(|mark| mark.from).min().unwrap_or(end.from);
+            let slots = made.iter().fold(0, |slots, mark| slots | mark.slots);
+            marks.push(Mark { at: end.at, from: first, slot: stage.slot, slots });
+        });
+        marks.sort_by_key(|mark| (mark.at, mark.slot));
+    }
+    marks.retain(|mark| !is_below(mark.slot));
+    let seen: Vec<Entry> = marks.iter().map(|mark| mark.entry(entries, 0)).collect();
+    let begin = seen.partition_point(|entry| entry.time < start);
+    let mut spans: Vec<(usize, usize)> = Vec::new();
+    met(last, &seen, begin, |from, to| match spans.last_mut() {
+        Some(span) if from <= span.1 => *span = (span.0.min(from), span.1.max(to)),
+        _ => spans.push((from, to)),
+    });
+    let mut is_proof = vec![false; entries.len()];
+    let mut open: HashMap<u64, (usize, usize)> = HashMap::new();
+    let mut prove = |slots: u64, from: usize, to: usize| {
+        for at in from..to {
+            is_proof[at] |= slots & (1 << entries[at].slot) != 0;
+        }
+    };
+    for mark in spans.iter().flat_map(|(from, to)| &marks[*from..*to]) {
+        // Windows of one stage overlap: each stretch is gone through once.
+        let (from, to) = (mark.from, mark.at + 1);
+        let span = open.entry(mark.slots).or_insert((from, to));
+        if from <= span.1 {
+            *span = (span.0.min(from), span.1.max(to));
+        } else {
+            prove(mark.slots, span.0, span.1);
+            *span = (from, to);
+        }
+    }
+    for (slots, (from, to)) in open {
+        prove(slots, from, to);
+    }
+    for at in (0..entries.len()).filter(|at| is_proof[*at]) {
+        proof.add(at, at + 1);
+    }
+}
+
+/// A match of a condition at an entry, and the entries that it is made of: those of some conditions from another entry on.
+#[derive(Clone, Copy)]
+struct Mark {
+    at: usize,
+    from: usize,
+    slot: u8,
+    slots: u64,
+}
+
+impl Mark {
+    fn of(at: usize, slot: u8) -> Mark {
+        Mark { at, from: at, slot, slots: 1 << slot }
+    }
+
+    /// As an entry, the conditions counted from `first` on.
+    fn entry(&self, entries: &[Entry], first: u8) -> Entry {
+        Entry { slot: self.slot - first, ..entries[self.at].clone() }
+    }
 }
 
 /// Calls `each` with the first and the last entry of the window that ends at each entry from `begin` on.
@@ -212,7 +299,7 @@ fn distance(one: [f32; 2], other: [f32; 2]) -> f64 {
 }
 
 /// Values that the entity did not have in the days before. `entries` hold the first of each value and day.
-fn new_values(entries: &[Entry], begin: usize, within: i64, learn: i64, proof: &mut Proof) {
+fn new_values(entries: &[Entry], begin: usize, within: i64, learn: i64, add: &mut impl FnMut(usize, usize)) {
     let mut last_day: HashMap<&str, i64> = HashMap::new();
     let mut days: Vec<i64> = Vec::new();
     for (at, entry) in entries.iter().enumerate() {
@@ -222,7 +309,7 @@ fn new_values(entries: &[Entry], begin: usize, within: i64, learn: i64, proof: &
         let is_new = before.is_none_or(|before| day - before > within);
         let has_learnt = || days.iter().any(|known| (day - within..=day - learn).contains(known));
         if at >= begin && is_new && has_learnt() {
-            proof.add(at, at + 1);
+            add(at, at + 1);
         }
         if days.last() != Some(&day) {
             days.push(day);

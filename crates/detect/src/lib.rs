@@ -15,6 +15,7 @@ pub mod lint;
 pub mod load;
 mod matching;
 mod pack;
+mod plan;
 mod posture;
 mod rule;
 mod sample;

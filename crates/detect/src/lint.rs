@@ -10,7 +10,8 @@ use rsigma_parser::{Detection, DetectionItem, Detections, Modifier, SigmaValue};
 
 use crate::{
     error::{Place, Problem},
-    pack::{Pack, Plan},
+    pack::Pack,
+    plan::Plan,
     rule::{Kind, Rule, Triage},
     sample::complete,
     seen::{AGENT, PERSON, PLACE, ROOMS},
@@ -39,8 +40,10 @@ pub fn run(pack: &Pack, chosen: impl Fn(&Rule) -> bool) -> Vec<Problem> {
 
 /// Rules with fewer than two tests that match or two that nearly do; no error, but worth a word.
 pub fn untested(pack: &Pack) -> Vec<&Rule> {
-    let is_base =
-        |rule: &Rule| matches!(rule.kind, Kind::Sigma(_)) && !pack.running().any(|running| running.id == rule.id);
+    let is_base = |rule: &Rule| {
+        matches!(rule.kind, Kind::Sigma(_) | Kind::Correlation(_))
+            && !pack.running().any(|running| running.id == rule.id)
+    };
     pack.rules
         .values()
         .map(AsRef::as_ref)

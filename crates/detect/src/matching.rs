@@ -5,7 +5,8 @@ use std::{borrow::Cow, sync::Arc};
 use rsigma_eval::evaluate_rule;
 
 use crate::{
-    pack::{Pack, Plan, Unit},
+    pack::{Pack, Unit},
+    plan::Plan,
     posture::weakened,
     seen::Seen,
 };

@@ -6,15 +6,14 @@ use std::{
 };
 
 use rsigma_eval::{CompiledRule, compile_rule};
-use rsigma_parser::{
-    ConditionExpr, ConditionOperator, CorrelationCondition, CorrelationRule, CorrelationType, WindowMode,
-};
+use rsigma_parser::CorrelationRule;
 
 use crate::{
     error::{Place, Problem},
     exception::Spared,
-    load::{self, Loaded, Own, Span},
-    rule::{Detector, Kind, OneOrMany, Rule, Triage, Weaker},
+    load::{self, Loaded, Own},
+    plan::{Condition, Known, Plan, detected},
+    rule::{Kind, OneOrMany, Rule, Triage},
     template::{OF_ALERT, Template},
     types::{Types, is_type_alone},
 };
@@ -30,7 +29,7 @@ pub fn builtin() -> Loaded {
     loaded
 }
 
-const SECOND: i64 = 1_000_000;
+pub(crate) const SECOND: i64 = 1_000_000;
 pub(crate) const DAY: i64 = 86_400 * SECOND;
 
 /// Rules that are ready to run.
@@ -75,36 +74,6 @@ pub(crate) struct Unit {
     pub captured: Vec<String>,
     /// Whether an activity without entity counts under another name.
     pub is_lenient: bool,
-}
-
-/// How a rule makes alerts of matches.
-#[derive(Debug, Clone)]
-pub(crate) enum Plan {
-    Each,
-    Count { checks: Vec<(ConditionOperator, u64)>, span: i64 },
-    Distinct { checks: Vec<(ConditionOperator, u64)>, span: i64 },
-    Together { names: Vec<String>, wanted: Option<ConditionExpr>, span: i64 },
-    Ordered { conditions: usize, span: i64 },
-    NewValue { within: i64, learn: i64 },
-    Travel { speed_kmh: f64, distance_km: f64, span: i64 },
-    Baseline { history: i64, days: usize, factor: f64, at_least: usize, views: bool },
-    Posture { weaker: Vec<Weaker> },
-}
-
-impl Plan {
-    /// How far an activity reaches into later event time, in microseconds.
-    pub fn reach(&self) -> i64 {
-        match self {
-            Plan::Each | Plan::Posture { .. } => 0,
-            Plan::Count { span, .. }
-            | Plan::Distinct { span, .. }
-            | Plan::Together { span, .. }
-            | Plan::Ordered { span, .. }
-            | Plan::Travel { span, .. } => *span,
-            Plan::NewValue { within, .. } => *within * DAY,
-            Plan::Baseline { history, .. } => *history * DAY,
-        }
-    }
 }
 
 impl Unit {
@@ -205,6 +174,14 @@ impl Pack {
                 Err(error) => self.refuse(rule, error.to_string()),
             }
         }
+        let mut correlations: BTreeMap<String, &CorrelationRule> = BTreeMap::new();
+        for rule in &rules {
+            if let Kind::Correlation(correlation) = &rule.kind {
+                correlations.insert(rule.id.clone(), correlation);
+                by_uuid.extend(rule.uuid.clone().map(|uuid| (uuid, rule.id.clone())));
+            }
+        }
+        let known = Known { bases: &bases, correlations: &correlations, by_uuid: &by_uuid };
         let mut plans = Vec::new();
         for rule in rules.iter().filter(|rule| rule.enabled) {
             let plan = match &rule.kind {
@@ -212,10 +189,9 @@ impl Pack {
                 Kind::Sigma(_) => Ok((Plan::Each, vec![(rule.id.clone(), Vec::new(), Vec::new())])),
                 Kind::Detector(_, detector) if bases.contains_key(&rule.id) => detected(rule, detector),
                 Kind::Correlation(correlation) => {
-                    let resolve = |name: &String| by_uuid.get(name).unwrap_or(name).clone();
-                    let plan = correlated(correlation, &resolve, &bases);
+                    let plan = known.correlated(correlation);
                     if plan.is_ok() && !correlation.generate {
-                        silent.extend(correlation.rules.iter().map(resolve));
+                        silent.extend(correlation.rules.iter().map(|name| known.id(name)));
                     }
                     plan
                 }
@@ -227,7 +203,7 @@ impl Pack {
             }
         }
         for (rule, (plan, conditions)) in plans {
-            if matches!(rule.kind, Kind::Sigma(_)) && silent.contains(&rule.id) {
+            if matches!(rule.kind, Kind::Sigma(_) | Kind::Correlation(_)) && silent.contains(&rule.id) {
                 continue;
             }
             match unit(rule, plan, &conditions, exceptions) {
@@ -297,109 +273,6 @@ impl Pack {
 
 fn refused(rule: &Rule, reason: String) -> Problem {
     Problem { place: rule.place.clone(), rule: Some(rule.id.clone()), reason }
-}
-
-/// A condition by its rule's id, with the fields of entity and value.
-type Condition = (String, Vec<String>, Vec<String>);
-type Planned = Result<(Plan, Vec<Condition>), String>;
-
-fn detected(rule: &Rule, detector: &Detector) -> Planned {
-    let fields = |of: &Option<OneOrMany>| of.as_ref().map(OneOrMany::list).unwrap_or_default();
-    let days = |span: &Span, name: &str| match span.0 / 86_400 {
-        days @ 1..=400 => Ok(days as i64),
-        _ => Err(format!("detector: {name} is 1d to 400d")),
-    };
-    let one = |plan, of, value| Ok((plan, vec![(rule.id.clone(), of, value)]));
-    match detector {
-        Detector::NewValue { value, of, within, learn } => {
-            let (within, learn) = (days(within, "within")?, days(learn, "learn")?);
-            if learn >= within {
-                return Err("detector: learn is shorter than within".to_owned());
-            }
-            one(Plan::NewValue { within, learn }, fields(of), value.list())
-        }
-        Detector::Travel { of, speed_kmh, distance_km, timespan } => {
-            let span = timespan.0 as i64 * SECOND;
-            let is_sane = *speed_kmh > 0.0 && *distance_km > 0.0 && span <= DAY;
-            match is_sane {
-                true => one(
-                    Plan::Travel { speed_kmh: *speed_kmh, distance_km: *distance_km, span },
-                    fields(of),
-                    vec!["src.city".to_owned(), "src.country".to_owned()],
-                ),
-                false => Err("detector: speed and distance are more than 0, timespan is at most 24h".to_owned()),
-            }
-        }
-        Detector::Baseline { of, history, days: active, factor, at_least, views } => {
-            let plan = Plan::Baseline {
-                history: days(history, "history")?,
-                days: *active as usize,
-                factor: *factor,
-                at_least: *at_least as usize,
-                views: *views,
-            };
-            match rule.more.group.0 {
-                86_400 => one(plan, fields(of), Vec::new()),
-                _ => Err("a baseline is about days: group is 24h".to_owned()),
-            }
-        }
-        Detector::Posture { weaker } => {
-            for way in weaker {
-                let is_named = way.setting.is_some() != (way.from.is_some() && way.to.is_some());
-                let is_ranked = (way.order.len() > 1) ^ way.grows ^ way.shrinks;
-                if !is_named || !is_ranked {
-                    return Err("detector: each of `weaker` has either `setting` or `from` and `to`, and one of `order`, `grows`, `shrinks`".to_owned());
-                }
-            }
-            one(Plan::Posture { weaker: weaker.clone() }, Vec::new(), Vec::new())
-        }
-        Detector::Silence => Err("a silence rule has no detection".to_owned()),
-    }
-}
-
-fn correlated(rule: &CorrelationRule, resolve: &dyn Fn(&String) -> String, bases: &HashMap<String, usize>) -> Planned {
-    if rule.window != WindowMode::Sliding {
-        return Err("correlation: only sliding windows".to_owned());
-    }
-    let span = rule.timespan.seconds as i64 * SECOND;
-    if span <= 0 || span > 30 * DAY {
-        return Err("correlation: timespan is at most 30d".to_owned());
-    }
-    if rule.rules.is_empty() || rule.rules.len() > 64 {
-        return Err("correlation: rules are 1 to 64".to_owned());
-    }
-    if rule.group_by.is_empty() {
-        return Err("correlation: group-by is missing; `organization_id` counts over everybody".to_owned());
-    }
-    let (checks, field, wanted) = match &rule.condition {
-        CorrelationCondition::Threshold { predicates, field, .. } => {
-            (predicates.clone(), field.clone().unwrap_or_default(), None)
-        }
-        CorrelationCondition::Extended(expression) => (Vec::new(), Vec::new(), Some(expression.clone())),
-    };
-    let mut conditions = Vec::new();
-    for name in &rule.rules {
-        let id = resolve(name);
-        if !bases.contains_key(&id) {
-            return Err(format!("correlation: no rule with a detection is named {name}"));
-        }
-        let aliased = |field: &String| {
-            let alias = rule.aliases.iter().find(|alias| alias.alias == *field);
-            alias.and_then(|alias| alias.mapping.get(name)).unwrap_or(field).clone()
-        };
-        conditions.push((id, rule.group_by.iter().map(aliased).collect(), field.iter().map(aliased).collect()));
-    }
-    let plan = match rule.correlation_type {
-        CorrelationType::EventCount if !checks.is_empty() => Plan::Count { checks, span },
-        CorrelationType::ValueCount if !checks.is_empty() && !field.is_empty() => Plan::Distinct { checks, span },
-        CorrelationType::EventCount | CorrelationType::ValueCount => {
-            return Err("correlation: condition is incomplete".to_owned());
-        }
-        CorrelationType::Temporal => Plan::Together { names: rule.rules.clone(), wanted, span },
-        CorrelationType::TemporalOrdered => Plan::Ordered { conditions: conditions.len(), span },
-        other => return Err(format!("correlation: {} is not supported", other.as_str())),
-    };
-    Ok((plan, conditions))
 }
 
 fn unit(

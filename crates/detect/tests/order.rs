@@ -1,12 +1,21 @@
 //! The same alerts from activities in any order, in any pieces, and with everything in memory lost in between.
 #![allow(clippy::unwrap_used, missing_docs, reason = "a test fails by panicking")]
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, LazyLock},
+};
 
 use activity::Activity;
 use auditlake_store::alert::Finding;
 use detect::{Engine, Enrichment, Input, Pack, Update, builtin, load};
 use simulate::{Config, Simulation};
+
+#[path = "shared/places.rs"]
+mod places;
+
+/// What intake would have said of addresses.
+static PLACES: LazyLock<places::Places> = LazyLock::new(places::Places::new);
 
 const DAY: i64 = 86_400_000_000;
 
@@ -40,11 +49,40 @@ title: ordered
 name: ordered
 correlation: {type: temporal_ordered, rules: [other, base], group-by: [actor.identity], timespan: 3m}
 ---
+title: a burst that others count
+name: inner
+correlation: {type: event_count, rules: [base], group-by: [actor.identity], timespan: 15m, condition: {gte: 3}}
+auditlake: {enabled: false}
+---
+title: a correlation of a correlation
+name: outer
+correlation: {type: temporal_ordered, rules: [inner, other], group-by: [actor.identity], timespan: 30m}
+---
+title: bursts in different hours
+name: outermost
+correlation: {type: event_count, rules: [inner], group-by: [actor.identity], timespan: 2h, condition: {gte: 6}}
+---
 title: new network
 name: new-network
 logsource: {product: anthropic, service: compliance}
 detection: {selection: {actor.type: user_actor}, condition: selection}
 detector: {type: new_value, value: src.network, within: 5d, learn: 2d}
+---
+title: new country
+name: new-country
+logsource: {product: anthropic, service: compliance}
+detection: {selection: {actor.type: user_actor}, condition: selection}
+detector: {type: new_value, value: src.country, within: 5d, learn: 2d}
+---
+title: travel
+name: travel
+logsource: {product: anthropic, service: compliance}
+detection: {selection: {actor.type: user_actor}, condition: selection}
+detector: {type: travel, speed_kmh: 300, distance_km: 100, timespan: 12h}
+---
+title: countries
+name: countries
+correlation: {type: value_count, rules: [base], group-by: [actor.identity], timespan: 1d, condition: {field: src.country, gte: 2}}
 ---
 title: busy
 name: busy
@@ -71,14 +109,10 @@ fn simulated() -> Vec<String> {
         people: 25,
         days: 14,
         now: "2026-03-02T12:00:00Z".parse().unwrap(),
-        scenarios: vec!["password-spray".to_owned()],
+        scenarios: ["password-spray", "account-takeover", "session-theft"].map(str::to_owned).to_vec(),
         ..Config::default()
-    });
-    let simulation = simulation.unwrap_or_else(|_| {
-        let scenarios = vec![simulate::scenarios()[0].name.to_owned()];
-        let now = "2026-03-02T12:00:00Z".parse().unwrap();
-        Simulation::new(Config { seed: 3, people: 25, days: 14, now, scenarios, ..Config::default() }).unwrap()
-    });
+    })
+    .unwrap();
     let all = simulation.activities(simulation.start(), simulation.now());
     all.map(|activity| String::from_utf8(activity.json.to_vec()).unwrap()).collect()
 }
@@ -98,7 +132,9 @@ impl Alerts {
 
 fn give(engine: &mut Engine, json: &str, depth: Option<detect::Depth>) {
     let activity = Activity::parse_str(json).unwrap();
-    let input = Input { activity: &activity, enrichment: Enrichment::default(), source: "s" };
+    let place = activity.actor.text("ip_address").and_then(|address| PLACES.of(address));
+    let enrichment = Enrichment { place, ..Enrichment::default() };
+    let input = Input { activity: &activity, enrichment, source: "s" };
     match depth {
         None => engine.take(&input),
         Some(depth) => engine.recall(&input, depth),
@@ -143,7 +179,22 @@ fn order_and_crashes_change_nothing() {
     assert!(all.len() > 2_000, "{}", all.len());
     let truth = in_pieces(&pack, &[all.iter().collect()], false, usize::MAX);
     let kinds: std::collections::BTreeSet<&str> = truth.0.values().map(|finding| finding.rule.as_str()).collect();
-    for rule in ["burst", "distinct", "together", "ordered", "new-network", "busy", "each"] {
+    let of_the_pack = ["impossible-travel", "session-in-two-countries", "sign-in-after-spray"];
+    let small = [
+        "burst",
+        "distinct",
+        "together",
+        "ordered",
+        "outer",
+        "outermost",
+        "new-network",
+        "new-country",
+        "travel",
+        "countries",
+        "busy",
+        "each",
+    ];
+    for rule in small.into_iter().chain(of_the_pack) {
         assert!(kinds.contains(rule), "{rule} finds nothing; {kinds:?}");
     }
     let live: Vec<Vec<&String>> = all.chunks(37).map(|piece| piece.iter().collect()).collect();
@@ -238,4 +289,53 @@ fn exceptions_end_and_overrides_count() {
     let found = engine.settle().findings;
     let told: Vec<(&str, &str)> = found.iter().map(|one| (one.entity.as_str(), one.severity.as_str())).collect();
     assert_eq!(told, [("b@example.com", "critical"), ("a@example.com", "critical")]);
+}
+
+#[test]
+fn correlations_count_correlations() {
+    let text = |group: &str, outer: &str| {
+        format!(
+            "title: a\nname: a\nlogsource: {{product: anthropic, service: compliance}}\ndetection: {{s: {{type: claude_chat_viewed}}, condition: s}}\n---\n\
+             title: b\nname: b\nlogsource: {{product: anthropic, service: compliance}}\ndetection: {{s: {{type: claude_chat_created}}, condition: s}}\n---\n\
+             title: many\nname: many\ncorrelation: {{type: event_count, rules: [a], group-by: [{group}], timespan: 10m, condition: {{gte: 3}}}}\n---\n\
+             title: then\nname: then\ncorrelation: {{{outer}, group-by: [actor.identity], timespan: 1h}}\n"
+        )
+    };
+    let pack = |group: &str, outer: &str| {
+        Arc::new(Pack::new(load::Loaded::default(), load::read("x.yml", &text(group, outer), false)))
+    };
+    let good = pack("actor.identity", "type: temporal_ordered, rules: [many, b]");
+    assert_eq!(good.problems, []);
+    assert_eq!(good.running().map(|rule| rule.id.as_str()).collect::<Vec<_>>(), ["then"], "what it names is silent");
+    // The seconds at which chats are viewed, and one is made; the seconds that are evidence.
+    for (viewed, made, evidence) in [
+        (vec![0, 60, 120], 3_700, vec![0, 60, 120, 3_700]),
+        (vec![0, 60, 120], 3_721, vec![]),
+        (vec![0, 60, 700], 800, vec![]),
+        (vec![100, 160, 220], 50, vec![]),
+        // The last three are within ten minutes; the first is no part of it.
+        (vec![0, 900, 960, 1_020], 1_100, vec![900, 960, 1_020, 1_100]),
+    ] {
+        let mut engine = Engine::new(good.clone());
+        let all = viewed.iter().map(|at| (*at, "claude_chat_viewed")).chain([(made, "claude_chat_created")]);
+        for (at, kind) in all {
+            let when = jiff::Timestamp::from_second(1_772_409_600 + at).unwrap();
+            let actor = r#"{"type":"user_actor","email_address":"ann@example.com"}"#;
+            let json = format!(r#"{{"id":"a{at}","created_at":"{when}","type":"{kind}","actor":{actor}}}"#);
+            give(&mut engine, &json, None);
+        }
+        let found = engine.settle().findings;
+        let told: Vec<String> = found.into_iter().flat_map(|finding| finding.activities).collect();
+        let wanted: Vec<String> = evidence.iter().map(|at| format!("a{at}")).collect();
+        assert_eq!(told, wanted, "{viewed:?} {made}");
+    }
+    for (group, outer, reason) in [
+        ("src.ip", "type: temporal_ordered, rules: [many, b]", "another group-by"),
+        ("actor.identity", "type: temporal_ordered, rules: [many, nobody]", "named nobody"),
+        ("actor.identity", "type: temporal_ordered, rules: [b, then]", "refers back"),
+        ("actor.identity", "type: value_count, rules: [many], condition: {field: src.ip, gte: 2}", "no field"),
+    ] {
+        let told: Vec<String> = pack(group, outer).problems.iter().map(ToString::to_string).collect();
+        assert!(told.iter().any(|line| line.contains("rule then") && line.contains(reason)), "{told:?}");
+    }
 }

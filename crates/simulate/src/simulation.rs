@@ -42,8 +42,10 @@ pub struct Config {
     pub pace: Pace,
     /// The scenarios that happen, by name.
     pub scenarios: Vec<String>,
-    /// Whether they happen a second time soon after `now`, some minutes apart.
-    pub scenarios_soon: bool,
+    /// Those of them that happen a second time, soon after `scenarios_at`, some minutes apart.
+    pub scenarios_soon: Vec<String>,
+    /// The moment that scenarios happen before and after; `now` without it. Whoever starts the same organization again names the same.
+    pub scenarios_at: Option<Timestamp>,
     /// What goes wrong.
     pub faults: Vec<Fault>,
 }
@@ -58,7 +60,8 @@ impl Default for Config {
             start: None,
             pace: Pace::Real,
             scenarios: Vec::new(),
-            scenarios_soon: false,
+            scenarios_soon: Vec::new(),
+            scenarios_at: None,
             faults: Vec::new(),
         }
     }
@@ -121,8 +124,10 @@ impl Simulation {
         }
         let organization = Organization::new(config.seed, config.people);
         let mut placed = Vec::new();
+        let at = config.scenarios_at.map_or(now, Timestamp::as_microsecond);
         for name in &config.scenarios {
-            let more = scenario::place(&organization, name, start, now, config.scenarios_soon);
+            let soon = config.scenarios_soon.contains(name);
+            let more = scenario::place(&organization, name, start, at, soon);
             placed.extend(more.ok_or_else(|| unknown_scenario(name))?);
         }
         let faults = Faults::new(config.faults, config.seed);

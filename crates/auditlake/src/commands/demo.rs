@@ -27,7 +27,13 @@ struct Memory {
     people: u32,
     days: u32,
     start: Timestamp,
+    /// When it was first started.
+    #[serde(default)]
+    begun: Option<Timestamp>,
 }
+
+/// While this one happens nothing is logged, for most of an hour: once, in the past, is enough.
+const SILENT_SCENARIO: &str = "logging-tampered";
 
 pub async fn run(config: &Config, words: &Demo) -> Result<ExitCode> {
     let temporary = match config.data {
@@ -74,7 +80,8 @@ fn tell(organisation: &crate::cli::Organisation, data: &DataDir, feed: &str, pag
     let crate::cli::Organisation { people, days, .. } = organisation;
     log::say(format!(
         "The people of this demo are simulated: an organisation of {people} with {days} days of past, served as a feed on {feed}.\n\
-         \n  The page:  {page}\n  Ask it:    auditlake --data {dir} query \"select eventName, count(*) from anthropic_logs group by 1 order by 2 desc\"\n\
+         Attacks among them have happened, and more happen in the first half hour: each raises alerts.\n\
+         \n  The page:  {page}\n  Alerts:    auditlake --data {dir} alerts list\n  Ask it:    auditlake --data {dir} query \"select eventName, count(*) from anthropic_logs group by 1 order by 2 desc\"\n\
          \x20            auditlake --data {dir} search type:sso_login_failed\n\
          \x20            auditlake --data {dir} tail\n  End it:    Ctrl-C\n",
         dir = data.path().display(),
@@ -107,15 +114,25 @@ fn simulation(data: &DataDir, words: &Demo) -> Result<Simulation> {
             "give the same, or another --data",
         ));
     }
+    // A directory of before there were attacks in demos goes on without them.
+    let is_quiet = memory.as_ref().is_some_and(|memory| memory.begun.is_none());
+    let names = || simulate::scenarios().iter().map(|info| info.name.to_owned()).filter(|_| !is_quiet);
     let config = simulate::Config {
         seed,
         people,
         days,
-        start: memory.map(|memory| memory.start),
+        start: memory.as_ref().map(|memory| memory.start),
+        scenarios: names().collect(),
+        scenarios_soon: names().filter(|name| name != SILENT_SCENARIO).collect(),
+        scenarios_at: memory.as_ref().and_then(|memory| memory.begun),
         ..simulate::Config::default()
     };
+    let begun = match &memory {
+        Some(memory) => memory.begun,
+        None => Some(config.now),
+    };
     let simulation = Simulation::new(config)?;
-    let memory = Memory { seed, people, days, start: simulation.start() };
+    let memory = Memory { seed, people, days, start: simulation.start(), begun };
     std::fs::write(&path, serde_json::to_string(&memory)?)
         .with_context(|| format!("cannot write {}", path.display()))?;
     Ok(simulation)

@@ -38,7 +38,7 @@ pub async fn run(words: &Simulate) -> Result<ExitCode> {
             days: organisation.days,
             pace,
             scenarios: words.scenario.clone(),
-            scenarios_soon: false,
+            scenarios_soon: words.scenario.clone(),
             faults,
             ..Config::default()
         })

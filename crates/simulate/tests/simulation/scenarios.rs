@@ -8,8 +8,9 @@ use simulate::{Activity, Config, Pace, Simulation, scenarios, validate::validate
 
 fn simulation(people: u32, days: u32, names: &[&str]) -> Simulation {
     let now = "2026-11-20T15:00:00Z".parse().unwrap();
-    let scenarios = names.iter().map(|&name| name.to_owned()).collect();
-    let config = Config { people, days, now, pace: Pace::Frozen, scenarios, scenarios_soon: true, ..Config::default() };
+    let scenarios: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+    let scenarios_soon = scenarios.clone();
+    let config = Config { people, days, now, pace: Pace::Frozen, scenarios, scenarios_soon, ..Config::default() };
     Simulation::new(config).unwrap()
 }
 
