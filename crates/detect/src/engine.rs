@@ -334,6 +334,9 @@ impl State {
                     lines.insert(Arc::from(entity), Line { is_ordered: true, ..Line::default() });
                 }
                 let Some(line) = lines.get_mut(entity) else { return 0 };
+                if matches!(unit.plan, Plan::NewValue { .. }) && line.is_had(&entry) {
+                    return 0;
+                }
                 if is_new {
                     touch(&mut line.touched, entry.time.div_euclid(unit.group));
                 }
@@ -388,13 +391,22 @@ fn touch(touched: &mut Vec<i64>, stretch: i64) {
 }
 
 impl Line {
+    /// Whether an entry in order is not the first of its value and day: only the first counts for a value that is new.
+    fn is_had(&self, entry: &Entry) -> bool {
+        let is_next = self.is_ordered && self.entries.last().is_some_and(|last| last.time <= entry.time);
+        let day = entry.time.div_euclid(DAY) * DAY;
+        let mut today = self.entries.iter().rev().take_while(|known| known.time >= day);
+        is_next && today.any(|known| known.value == entry.value && known.time < entry.time)
+    }
+
     fn order(&mut self, plan: &Plan) {
-        if !self.is_ordered {
+        let was_ordered = self.is_ordered;
+        if !was_ordered {
             // The sort is adaptive: entries come in a few runs.
             self.entries.sort_by(|one, other| (one.time, &one.id, one.slot).cmp(&(other.time, &other.id, other.slot)));
             self.is_ordered = true;
         }
-        if matches!(plan, Plan::NewValue { .. }) {
+        if !was_ordered && matches!(plan, Plan::NewValue { .. }) {
             let mut met: std::collections::HashSet<(i64, Option<Arc<str>>)> = std::collections::HashSet::new();
             self.entries.retain(|entry| met.insert((entry.time.div_euclid(DAY), entry.value.clone())));
         }
@@ -405,8 +417,11 @@ impl Tally {
     fn put(&mut self, entry: Entry) -> usize {
         self.last = if self.count == 0 { entry.time } else { self.last.max(entry.time) };
         self.count += 1;
-        let order = |one: &Entry| (one.time, one.id.clone());
-        let at = self.first.partition_point(|known| order(known) < order(&entry));
+        let is_before = |known: &Entry| (known.time, &known.id) < (entry.time, &entry.id);
+        let at = match self.first.last() {
+            Some(last) if !is_before(last) => self.first.partition_point(is_before),
+            _ => self.first.len(),
+        };
         if at >= Finding::MAX_ACTIVITIES {
             return 0;
         }
