@@ -52,7 +52,7 @@ def main():
     parser.add_argument("--seconds", type=int, default=60)
     parser.add_argument("--lake", type=pathlib.Path)
     asked = parser.parse_args()
-    cargo("-p", "simulate", "--example", "corpus")
+    cargo("-p", "simulate", "-p", "auditlake", "--example", "corpus")
     cargo("-p", "auditlake", "--bin", "auditlake", "--example", "feed_bench")
     with tempfile.TemporaryDirectory() as directory:
         lake = asked.lake or pathlib.Path(directory) / "lake"

@@ -3,6 +3,7 @@
 //! [`reach`] says why: a page costs what its own rows cost, however many others there are. [`kept`] and [`lists`]
 //! say what is done for rows that lie far apart.
 
+mod density;
 mod kept;
 mod lists;
 mod reach;
@@ -72,6 +73,9 @@ fn page(connection: &Connection, inner: &Inner, query: &FeedQuery) -> duckdb::Re
     // A page before a cursor is read away from it, and turned round.
     let is_back = matches!(query.cursor, Some((_, Direction::Before)));
     let reading = Reading::new(query, query.ascending != is_back);
+    if reading.is_open() && reading.filter.as_ref().is_some_and(|filter| inner.lists.is_new(filter)) {
+        inner.lists.make(connection, inner, &reading)?;
+    }
     let mut rows = if let Some(spots) = inner.lists.find(connection, inner, &reading)? {
         reading.scattered(connection, &inner.kept, &spots)?
     } else {
@@ -119,6 +123,11 @@ impl Reading {
             is_ascending,
             wanted: u64::from(query.limit) + 1,
         }
+    }
+
+    /// Whether it asks for what lies before or after a time, or for everything.
+    fn is_open(&self) -> bool {
+        self.oldest == i64::MIN || self.newest == i64::MAX
     }
 
     /// What is bound to the marks in `test`.

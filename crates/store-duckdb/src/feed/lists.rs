@@ -1,8 +1,9 @@
 //! Where the rows of a rare filter lie, by filter, as of a commit.
 //!
 //! To find them, all rows have to be looked at, in narrow columns and yet. So whoever asks for a filter whose rows lie
-//! scattered has its whole list made, which the next page finds its rows in, from wherever it begins; what was committed
-//! since is added first. Filters that leave many rows have no list: their pages are near at hand.
+//! scattered, or for a filter the first time and not for a stretch of time alone, has its whole list made, which the next
+//! page finds its rows in, from wherever it begins; what was committed since is added first. Filters that leave many rows
+//! have no list: their pages are near at hand.
 //!
 //! Rows never leave the store. Whatever removes some has to drop these lists and [`super::Kept`].
 
@@ -27,6 +28,11 @@ const OVERHEAD: usize = 100;
 /// More rows than this that share one time are left to the engine.
 const TIES: usize = 1_000;
 
+/// Shares of so many filters are remembered.
+const MOST_SHARES: usize = 10_000;
+/// No filter is taken to be rarer.
+const LEAST_SHARE: f64 = 1e-7;
+
 /// What a query asks of a row but for its time.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Filter {
@@ -41,6 +47,8 @@ pub(super) struct Filter {
 #[derive(Default)]
 pub(crate) struct Lists {
     halves: Mutex<Halves>,
+    /// Of all rows, those of a filter, where it was last read.
+    shares: Mutex<HashMap<Filter, f64>>,
 }
 
 #[derive(Default)]
@@ -97,6 +105,24 @@ impl Lists {
         let entries = list.spots.as_ref().map_or(0, Vec::len) + OVERHEAD;
         self.halves().put(filter.clone(), Arc::new(Mutex::new(list)), entries);
         Ok(())
+    }
+
+    /// Whether nobody has tried to make the list of a filter.
+    pub(super) fn is_new(&self, filter: &Filter) -> bool {
+        self.halves().get(filter).is_none()
+    }
+
+    /// Which part of all rows is a filter's: all, until it is known better.
+    pub(super) fn share(&self, filter: &Filter) -> f64 {
+        *self.shares.lock().unwrap_or_else(PoisonError::into_inner).get(filter).unwrap_or(&1.0)
+    }
+
+    pub(super) fn tell_share(&self, filter: &Filter, share: f64) {
+        let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
+        if shares.len() >= MOST_SHARES {
+            shares.clear();
+        }
+        shares.insert(filter.clone(), share.clamp(LEAST_SHARE, 1.0));
     }
 
     fn halves(&self) -> std::sync::MutexGuard<'_, Halves> {

@@ -1,13 +1,13 @@
 //! How far a page reaches: the time of the last row that it can hold, found in narrow columns only.
 //!
 //! The engine passes over whole row groups outside a stretch of time, and reads an activity's time at a billion rows a
-//! second. So the rows of a page are counted off in stretches, beginning where the page begins: as wide as the average
-//! density suggests, then wider and wider until there are enough. Compressed texts are read after that, of the page's
-//! own rows and no other.
+//! second. So the rows of a page are counted off in stretches, beginning where the page begins: as wide as the density at
+//! that time and the filter's share of all rows suggest, then wider and wider until there are enough. Compressed texts
+//! are read after that, of the page's own rows and no other.
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use arrow::{
@@ -16,7 +16,11 @@ use arrow::{
 };
 use duckdb::{Connection, params_from_iter, types::Value};
 
-use super::{Reading, kept::Spot};
+use super::{
+    Reading,
+    density::{Density, HOUR},
+    kept::Spot,
+};
 use crate::Inner;
 
 /// The stretch of time that a page of `wanted` rows lies in, both ends included, in microseconds.
@@ -29,12 +33,12 @@ pub(super) struct Reach {
 }
 
 /// A stretch is made this much wider than the rows found so far suggest.
-const SLACK: f64 = 1.5;
-/// The next stretch is at least and at most so many times as wide as the last one: no wilder a guess than what the rows
-/// found so far allow.
-const GROWTH: (f64, f64) = (2.0, 8.0);
-const GROWTH_BY_MANY: (f64, f64) = (2.0, 64.0);
-/// So many rows make their density a good guess.
+const SLACK: f64 = 1.3;
+/// A filter's share of all rows is taken to be at most so many times smaller in the next stretch than in the last one: no
+/// wilder a guess than what the rows found so far allow.
+const THINNER: f64 = 8.0;
+const THINNER_BY_MANY: f64 = 64.0;
+/// So many rows make their share a good guess.
 const TELLING: u64 = 30;
 /// So many times are read as they lie. Of more, the engine picks the first.
 const MANY: usize = 200_000;
@@ -62,20 +66,29 @@ pub(super) fn find(connection: &Connection, inner: &Inner, reading: &Reading) ->
     }
     let whole = Reach { oldest, newest, is_narrow: true };
     let span = newest - oldest;
-    let microseconds_a_row = (extent.newest - extent.oldest) as f64 / extent.rows as f64;
-    let mut width = (reading.wanted as f64 * SLACK * microseconds_a_row).max(1_000.0);
-    let mut left = reading.wanted;
+    // Of all rows that lie in time, the query's: the filter's share as last seen.
+    let mut share = reading.filter.as_ref().map_or(1.0, |filter| inner.lists.share(filter));
+    let (mut left, mut passed) = (reading.wanted, 0.0);
     // The stretches lie side by side: what lies `done` or nearer to the page's beginning is counted.
     let mut done = -1_i64;
     // The rows of all stretches, as long as these were read whole.
     let mut seen = Some(Vec::new());
     loop {
-        let until = span.min(done.saturating_add((width as i64).max(1)));
+        let asked = left as f64 * SLACK / share;
+        let begin = if reading.is_ascending { oldest + (done + 1) } else { newest - (done + 1) };
+        let end = extent.density.reach(begin, reading.is_ascending, asked);
+        let until = end.map_or(span, |end| if reading.is_ascending { end - oldest } else { newest - end });
+        // At least a millisecond, and no gap of years in steps of one.
+        let until = span.min(until.max(done.saturating_add(1_000)));
         let stretch = whole.part(reading, done + 1, until);
         let Rows { mut times, spots } = rows(connection, reading, &stretch, left)?;
         let is_all = spots.is_some();
         seen = seen.zip(spots).map(|(seen, spots)| if seen.is_empty() { spots } else { [seen, spots].concat() });
         let found = times.len() as u64;
+        passed += asked;
+        if let Some(filter) = reading.filter.as_ref().filter(|_| is_all && until < span) {
+            inner.lists.tell_share(filter, (reading.wanted - left + found) as f64 / passed);
+        }
         if found >= left {
             let nth = (left - 1) as usize;
             let (_, &mut last, beyond) = match reading.is_ascending {
@@ -95,49 +108,55 @@ pub(super) fn find(connection: &Connection, inner: &Inner, reading: &Reading) ->
         }
         left -= found;
         done = until;
-        let (least, most) = if found < TELLING { GROWTH } else { GROWTH_BY_MANY };
-        width *= (left as f64 / found as f64 * SLACK).clamp(least, most);
+        let thinner = if found < TELLING { THINNER } else { THINNER_BY_MANY };
+        share = (found as f64 / asked).clamp(share / thinner, share);
     }
 }
 
 /// What lies in the store, as of a commit.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Extent {
     seq: u64,
-    rows: i64,
+    rows: u64,
     oldest: i64,
     newest: i64,
+    density: Density,
 }
 
 /// The extent of what is left without some sources, by these.
-pub(crate) type Extents = Mutex<HashMap<Vec<String>, Extent>>;
+pub(crate) type Extents = Mutex<HashMap<Vec<String>, Arc<Extent>>>;
 
 /// The extent as of the last commit. Only what was committed since is looked at.
-fn extent(connection: &Connection, inner: &Inner, hidden: &[String]) -> duckdb::Result<Extent> {
+fn extent(connection: &Connection, inner: &Inner, hidden: &[String]) -> duckdb::Result<Arc<Extent>> {
     let mut extents = inner.extents.lock().unwrap_or_else(PoisonError::into_inner);
     let held = extents.entry(hidden.to_vec()).or_default();
     let seq = *inner.commits.borrow();
     if held.seq == seq {
-        return Ok(*held);
+        return Ok(held.clone());
     }
     let marks = vec!["?"; hidden.len()].join(",");
     let condition = if hidden.is_empty() { String::new() } else { format!("AND source_id NOT IN ({marks})") };
     let text = format!(
-        "SELECT epoch_us(min(event_time)), epoch_us(max(event_time)), count(*) FROM activity \
-         WHERE seq > {} AND seq <= {seq} {condition}",
+        "SELECT (epoch_us(event_time) - epoch_us(event_time) % {HOUR}) // {HOUR}, \
+         epoch_us(min(event_time)), epoch_us(max(event_time)), count(*) FROM activity \
+         WHERE seq > {} AND seq <= {seq} {condition} GROUP BY 1",
         held.seq
     );
-    let values = hidden.iter().cloned().map(Value::Text);
-    let (oldest, newest, rows): (Option<i64>, Option<i64>, i64) =
-        connection.query_row(&text, params_from_iter(values), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-    if let (Some(oldest), Some(newest)) = (oldest, newest) {
-        let is_first = held.rows == 0;
-        held.oldest = if is_first { oldest } else { held.oldest.min(oldest) };
-        held.newest = if is_first { newest } else { held.newest.max(newest) };
-        held.rows += rows;
+    let mut statement = connection.prepare(&text)?;
+    let hours = statement.query_map(params_from_iter(hidden.iter().cloned().map(Value::Text)), |row| {
+        Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?, row.get::<_, u64>(3)?))
+    })?;
+    let hours = hours.collect::<duckdb::Result<Vec<_>>>()?;
+    let new = Arc::make_mut(held);
+    for (_, oldest, newest, rows) in hours {
+        let is_first = new.rows == 0;
+        new.oldest = if is_first { oldest } else { new.oldest.min(oldest) };
+        new.newest = if is_first { newest } else { new.newest.max(newest) };
+        new.rows += rows;
+        new.density.add(oldest.div_euclid(HOUR), rows);
     }
-    held.seq = seq;
-    Ok(*held)
+    new.seq = seq;
+    Ok(held.clone())
 }
 
 impl Reach {
