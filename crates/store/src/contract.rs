@@ -12,6 +12,12 @@ mod read;
 mod recall;
 mod write;
 
+use arrow::{
+    array::{AsArray, RecordBatch},
+    compute::cast,
+    datatypes::{DataType, Int64Type},
+};
+
 use activity::{Activity, Enrichment, Record, join_parts};
 
 use crate::{Batch, BatchBuilder, Commit, Engine, Enriching, SourceInfo};
@@ -21,22 +27,30 @@ use crate::{Batch, BatchBuilder, Commit, Engine, Enriching, SourceInfo};
 /// # Panics
 /// Where the engine does not keep it.
 pub async fn run<E: Engine>(open: impl AsyncFn() -> E) {
+    run_spelled(open, &str::to_owned).await;
+}
+
+/// As [`run`], for an engine with SQL of its own: `spell` makes its statement of one of the contract's.
+///
+/// # Panics
+/// Where the engine does not keep it.
+pub async fn run_spelled<E: Engine>(open: impl AsyncFn() -> E, spell: &dyn Fn(&str) -> String) {
     write::keeps_bytes(&open().await).await;
     write::drops_what_is_known(&open().await).await;
     write::commits_all_or_nothing_with_numbers(&open().await).await;
     write::keeps_many(&open().await).await;
-    recall::counts_drift(&open().await).await;
+    recall::counts_drift(&open().await, spell).await;
     recall::bounds_drift(&open().await).await;
-    recall::marks_what_is_late(&open().await).await;
-    recall::tags_own_reads(&open().await).await;
-    recall::leads_rows_to_their_entries(&open().await).await;
+    recall::marks_what_is_late(&open().await, spell).await;
+    recall::tags_own_reads(&open().await, spell).await;
+    recall::leads_rows_to_their_entries(&open().await, spell).await;
     recall::recalls_what_is_stored(&open().await).await;
-    read::shows_the_unified_record(&open().await).await;
+    read::shows_the_unified_record(&open().await, spell).await;
     read::selects(&open().await).await;
     read::counts(&open().await).await;
     read::filters(&open().await).await;
     read::answers_sql(&open().await).await;
-    read::shows_enrichment(&open().await).await;
+    read::shows_enrichment(&open().await, spell).await;
     insight::tallies(&open().await).await;
     insight::facets(&open().await).await;
     insight::latest(&open().await).await;
@@ -50,6 +64,18 @@ pub async fn run<E: Engine>(open: impl AsyncFn() -> E) {
 /// Where the engine does not keep it.
 pub async fn run_enriching<E: Engine + Enriching>(open: impl AsyncFn() -> E) {
     enriching::changes_what_enrichment_says(&open().await).await;
+}
+
+/// The one number that a statement answers.
+fn number(rows: &[RecordBatch]) -> i64 {
+    numbers(rows, 0)[0]
+}
+
+/// The numbers in a column, in whichever type the engine counts.
+#[expect(clippy::expect_used, reason = "a test's own statement answers numbers")]
+fn numbers(rows: &[RecordBatch], column: usize) -> Vec<i64> {
+    let column = cast(rows[0].column(column), &DataType::Int64).expect("numbers");
+    column.as_primitive::<Int64Type>().values().to_vec()
 }
 
 /// The activities that the contract is tested with: many ties in time, several organizations and actors, odd text.

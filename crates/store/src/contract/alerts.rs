@@ -100,6 +100,6 @@ pub async fn run<E: Engine + Alerts + Observed>(store: &E) {
     let text = "select count(*) from alerts join alert_activities on alertID = id".to_owned();
     let query = SqlQuery { text, params: Default::default(), timeout: None, max_rows: None };
     let rows = store.sql(query).await.expect("sql").collect().await.expect("rows");
-    let count = rows[0].column(0).as_primitive::<arrow::datatypes::Int64Type>().value(0);
+    let count = super::number(&rows);
     assert_eq!(count, 6, "five of the closed one, one of the other");
 }

@@ -5,11 +5,11 @@ use std::{collections::BTreeMap, time::Duration};
 use activity::{Activity, Record};
 use arrow::{
     array::{Array, AsArray, RecordBatch},
-    datatypes::{Int64Type, UInt64Type},
+    datatypes::UInt64Type,
 };
 use jiff::Timestamp;
 
-use super::{commit, enriched_batch, enrichment, sample};
+use super::{commit, enriched_batch, enrichment, number, sample};
 use crate::{
     Columns, Commit, CountBy, Engine, Histogram, Order, Select, Seqs, SourceInfo, SqlQuery, StoreError, Window,
     filter::{self, Filter},
@@ -45,7 +45,7 @@ fn time_of(raw: &str) -> (Timestamp, String) {
     (activity.created_at, activity.id.into_owned())
 }
 
-pub(super) async fn shows_the_unified_record(store: &impl Engine) {
+pub(super) async fn shows_the_unified_record(store: &impl Engine, spell: &dyn Fn(&str) -> String) {
     let all = sample(10);
     store.commit(commit(&all)).await.expect("commit");
     let rows = sql(store, "select * from anthropic_logs").await;
@@ -72,8 +72,8 @@ pub(super) async fn shows_the_unified_record(store: &impl Engine) {
         ("readOnly", 4),
         ("serviceName = 'claude.ai'", 8),
     ] {
-        let rows = sql(store, &format!("select count(*) as n from anthropic_logs where {test}")).await;
-        assert_eq!(rows[0].column(0).as_primitive::<Int64Type>().value(0), count, "{test}");
+        let rows = sql(store, &spell(&format!("select count(*) as n from anthropic_logs where {test}"))).await;
+        assert_eq!(number(&rows), count, "{test}");
     }
 }
 
@@ -196,7 +196,7 @@ pub(super) async fn answers_sql(store: &impl Engine) {
     query.params.insert("type".into(), "claude_chat_viewed".into());
     query.params.insert("since".into(), "2020-01-01".into());
     let rows = store.sql(query).await.expect("parameters").collect().await.expect("rows");
-    assert_eq!(rows[0].column(0).as_primitive::<Int64Type>().value(0), 17);
+    assert_eq!(number(&rows), 17);
     let few = SqlQuery { max_rows: Some(10), ..statement("select eventID from anthropic_logs") };
     let cut = store.sql(few).await.expect("sql").collect().await;
     assert!(matches!(cut, Err(StoreError::Limit { .. })), "more rows than allowed: {cut:?}");
@@ -212,7 +212,7 @@ pub(super) async fn answers_sql(store: &impl Engine) {
     assert_eq!(store.status().await.expect("status").activities, 100);
 }
 
-pub(super) async fn shows_enrichment(store: &impl Engine) {
+pub(super) async fn shows_enrichment(store: &impl Engine, spell: &dyn Fn(&str) -> String) {
     let all = sample(60);
     let batches = vec![enriched_batch(&all)];
     store.commit(Commit { batches, ..Commit::new(SourceInfo::new("main")) }).await.expect("commit");
@@ -229,8 +229,8 @@ pub(super) async fn shows_enrichment(store: &impl Engine) {
         ("len(list_filter(enrichments, lambda e: e.provider = 'Sample-City 2026-01-02')) = 1", 15),
         ("len(list_filter(enrichments, lambda e: e.data['department'] = 'Engineering')) = 1", 12),
     ] {
-        let rows = sql(store, &format!("select count(*) as n from anthropic_logs where {test}")).await;
-        assert_eq!(rows[0].column(0).as_primitive::<Int64Type>().value(0), count, "{test}");
+        let rows = sql(store, &spell(&format!("select count(*) as n from anthropic_logs where {test}"))).await;
+        assert_eq!(number(&rows), count, "{test}");
     }
     for (test, count) in [
         ("client = 'claude-code' and clientVersion = '2.0.17' and browser is null", 20),
@@ -241,8 +241,8 @@ pub(super) async fn shows_enrichment(store: &impl Engine) {
         ("identity = 'user_3'", 14),
         ("identity = 'apikey_01'", 16),
     ] {
-        let rows = sql(store, &format!("select count(*) as n from activities where {test}")).await;
-        assert_eq!(rows[0].column(0).as_primitive::<Int64Type>().value(0), count, "{test}");
+        let rows = sql(store, &spell(&format!("select count(*) as n from activities where {test}"))).await;
+        assert_eq!(number(&rows), count, "{test}");
     }
     let records: Vec<Activity> = all.iter().map(|raw| Activity::parse_str(raw).expect("an activity")).collect();
     for text in ENRICHED_FILTERS {

@@ -4,7 +4,7 @@ use arrow::array::AsArray;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
-use super::{batch, commit, read::sql, sample};
+use super::{batch, commit, number, numbers, read::sql, sample};
 use crate::{
     Commit, Counts, Drift, DriftKind, DriftQuery, DriftRow, Engine, Lateness, LedgerEntry, SourceInfo, Span, Window,
     content_hash,
@@ -31,7 +31,7 @@ async fn all(store: &impl Engine) -> Vec<DriftRow> {
     store.drift(&DriftQuery::default()).await.expect("drift")
 }
 
-pub(super) async fn counts_drift(store: &impl Engine) {
+pub(super) async fn counts_drift(store: &impl Engine, spell: &dyn Fn(&str) -> String) {
     // Every sixth activity of the sample has a type that no catalogue has.
     let rows = sample(60);
     store.commit(commit(&rows[..30])).await.expect("commit");
@@ -58,8 +58,9 @@ pub(super) async fn counts_drift(store: &impl Engine) {
     assert_eq!((rows[0].name.as_str(), rows[1].kind), ("it's \"odd\"", DriftKind::Missing));
     let late = DriftQuery { since: Some(at(15)), ..query };
     assert_eq!(store.drift(&late).await.expect("drift").len(), 1);
-    let shown = sql(store, "select count(*) as n from drift where kind = 'changed' and source_id = 'other'").await;
-    assert_eq!(shown[0].column(0).as_primitive::<arrow::datatypes::Int64Type>().value(0), 1);
+    let shown =
+        sql(store, &spell("select count(*) as n from drift where kind = 'changed' and source_id = 'other'")).await;
+    assert_eq!(number(&shown), 1);
 }
 
 pub(super) async fn bounds_drift(store: &impl Engine) {
@@ -75,7 +76,7 @@ pub(super) async fn bounds_drift(store: &impl Engine) {
     assert_eq!(rows.iter().map(|row| row.count).sum::<u64>(), 1_200, "nothing is left out of the count");
 }
 
-pub(super) async fn marks_what_is_late(store: &impl Engine) {
+pub(super) async fn marks_what_is_late(store: &impl Engine, spell: &dyn Fn(&str) -> String) {
     let rows = sample(30);
     store.commit(commit(&rows[..10])).await.expect("commit");
     let mut again = commit(&rows);
@@ -92,11 +93,11 @@ pub(super) async fn marks_what_is_late(store: &impl Engine) {
     assert_eq!(Lateness::default().median_seconds(), None);
     let ledger = store.ledger(&crate::LedgerQuery::default()).await.expect("ledger");
     assert_eq!(ledger[0].late, 5);
-    let shown = sql(store, "select count(*) as n from activities where late").await;
-    assert_eq!(shown[0].column(0).as_primitive::<arrow::datatypes::Int64Type>().value(0), 5);
+    let shown = sql(store, &spell("select count(*) as n from activities where late")).await;
+    assert_eq!(number(&shown), 5);
 }
 
-pub(super) async fn tags_own_reads(store: &impl Engine) {
+pub(super) async fn tags_own_reads(store: &impl Engine, spell: &dyn Fn(&str) -> String) {
     let rows = sample(12);
     let mut first = Commit::new(SourceInfo::new("main"));
     let mut tagged = batch(&rows[..8]);
@@ -112,7 +113,7 @@ pub(super) async fn tags_own_reads(store: &impl Engine) {
     let id = |n: usize| format!("activity_{:06}", (n * 7_919) % 1_000_003);
     let mut expected = vec![id(2), id(5)];
     expected.sort();
-    let found = sql(store, own).await;
+    let found = sql(store, &spell(own)).await;
     assert_eq!(found[0].column(1).as_string::<i32>().value(0), "true");
     assert_eq!(ids(found), expected);
     let mut later = Commit::new(SourceInfo::new("main"));
@@ -120,10 +121,10 @@ pub(super) async fn tags_own_reads(store: &impl Engine) {
     store.commit(later).await.expect("commit");
     expected.push(id(0));
     expected.sort();
-    assert_eq!(ids(sql(store, own).await), expected, "a tag that comes later");
+    assert_eq!(ids(sql(store, &spell(own)).await), expected, "a tag that comes later");
 }
 
-pub(super) async fn leads_rows_to_their_entries(store: &impl Engine) {
+pub(super) async fn leads_rows_to_their_entries(store: &impl Engine, spell: &dyn Fn(&str) -> String) {
     let rows = sample(30);
     let mut pages = Commit::new(SourceInfo::new("main"));
     let entry = |batch: Option<usize>, id: &str| LedgerEntry {
@@ -137,10 +138,10 @@ pub(super) async fn leads_rows_to_their_entries(store: &impl Engine) {
     store.commit(pages).await.expect("commit");
     let text = "select request_id, count(*) as n from (select l.detail->>'request_id' as request_id from activities a \
                 join ledger l on l.seq = a.seq and l.entry = a.entry) group by 1 order by 1";
-    let found = sql(store, text).await;
+    let found = sql(store, &spell(text)).await;
     let requests: Vec<&str> = found[0].column(0).as_string::<i32>().iter().flatten().collect();
-    let counts = found[0].column(1).as_primitive::<arrow::datatypes::Int64Type>().values();
-    assert_eq!((requests, counts.as_ref()), (vec!["req_1", "req_2"], [10, 20].as_slice()));
+    let counts = numbers(&found, 1);
+    assert_eq!((requests, counts.as_slice()), (vec!["req_1", "req_2"], [10, 20].as_slice()));
 }
 
 pub(super) async fn recalls_what_is_stored(store: &impl Engine) {

@@ -26,6 +26,16 @@ struct Held {
 }
 
 impl MemoryOutbox {
+    /// An outbox of these, in the order of their coming.
+    pub fn of(handled: Option<u64>, deliveries: Vec<Delivery>) -> Self {
+        MemoryOutbox { held: Mutex::new(Held { handled, deliveries }), queued: watch::Sender::default() }
+    }
+
+    /// All deliveries, in the order of their coming.
+    pub fn all(&self) -> Vec<Delivery> {
+        self.held().deliveries.clone()
+    }
+
     fn held(&self) -> MutexGuard<'_, Held> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,0 +1,203 @@
+//! Filters as SQL conditions over table `activity`, to the letter of [`auditlake_store::filter::evaluate`].
+//!
+//! What stands in a column is tested there by plain SQL where SQL means just the same ([`column`]). Where it does not, the server is
+//! asked for the distinct values of the column, the reference evaluator says which of them pass, and the condition names these.
+//! Words are looked for in the raw log by the server. A test of a path into the raw log is SQL where the server reads JSON as the
+//! reference does ([`path`]); other rows are fetched, as few as a cheap look leaves, judged here, and named by their ids.
+//!
+//! Texts of people stand quoted in the condition.
+
+mod column;
+mod path;
+#[cfg(test)]
+mod tests;
+
+use auditlake_store::{
+    Result, StoreError,
+    filter::{self, Field, Filter, Known, Test, word_forms},
+};
+
+use crate::{client::Server, schema::quoted};
+
+/// More values than this are not sent with a condition.
+const MAX_VALUES: usize = 200_000;
+/// More rows than this are not fetched to be judged here.
+const MAX_ROWS: usize = 2_000_000;
+
+/// A condition, with places in it that are filled when the server has been asked.
+#[derive(Debug, Default)]
+pub(crate) struct Compiled {
+    text: String,
+    needs: Vec<Need>,
+}
+
+/// What has to be asked first.
+#[derive(Debug, Clone)]
+pub(crate) enum Need {
+    /// Which texts of a column pass.
+    Texts {
+        /// The column.
+        expression: String,
+        /// What they must pass.
+        test: Test,
+        /// Whether the empty text is a value.
+        takes_empty: bool,
+    },
+    /// Which rows pass.
+    Rows {
+        /// What they must pass: it asks for the raw log alone.
+        filter: Filter,
+        /// The condition of rows that may.
+        look: String,
+    },
+}
+
+/// Makes a condition. Marks stand for what is not known yet.
+pub(crate) fn compile(filter: &Filter) -> Compiled {
+    let mut needs = Vec::new();
+    let text = condition(filter, &mut needs);
+    Compiled { text, needs }
+}
+
+fn condition(filter: &Filter, needs: &mut Vec<Need>) -> String {
+    let joined = |list: &[Filter], by: &str, none: &str, needs: &mut Vec<Need>| {
+        let parts: Vec<String> = list.iter().map(|filter| condition(filter, needs)).collect();
+        match parts.is_empty() {
+            true => none.to_owned(),
+            false => format!("({})", parts.join(by)),
+        }
+    };
+    match filter {
+        Filter::All => "true".to_owned(),
+        Filter::And(list) => joined(list, " AND ", "true", needs),
+        Filter::Or(list) => joined(list, " OR ", "false", needs),
+        Filter::Not(inner) => format!("NOT ifNull({}, false)", condition(inner, needs)),
+        Filter::Word(word) => {
+            let forms: Vec<String> = word_forms(word)
+                .iter()
+                .map(|form| format!("positionCaseInsensitive(raw_log, {}) > 0", quoted(form)))
+                .collect();
+            format!("({})", forms.join(" OR "))
+        }
+        Filter::Test { field: Field::Known(known), test } => column::known(*known, test, needs),
+        Filter::Test { field: Field::Tag(name), test } => column::tag(name, test, needs),
+        Filter::Test { field: Field::Raw(path), test } => match column::of_path(path) {
+            Some(column) => column::raw_text(column, test, needs),
+            None => path::condition(path, test).unwrap_or_else(|| rows(filter, path, needs)),
+        },
+    }
+}
+
+/// A place in the condition for what has to be asked.
+fn mark(need: Need, needs: &mut Vec<Need>) -> String {
+    needs.push(need);
+    format!("\0{}\0", needs.len() - 1)
+}
+
+/// A test that only the reference can make, on the raw log.
+fn rows(filter: &Filter, path: &[String], needs: &mut Vec<Need>) -> String {
+    let look = match path.last().filter(|key| path::is_plain_key(key)) {
+        Some(key) => {
+            let key = quoted(&format!("{key}\""));
+            format!("(position(raw_log, {key}) > 0 OR position(raw_log, '\\\\u') > 0)")
+        }
+        None => "true".to_owned(),
+    };
+    mark(Need::Rows { filter: filter.clone(), look }, needs)
+}
+
+/// A test of the raw log as a whole that SQL cannot make.
+fn of_raw_log(known: Known, test: &Test, needs: &mut Vec<Need>) -> String {
+    mark(Need::Rows { filter: Filter::test(known, test.clone()), look: "true".to_owned() }, needs)
+}
+
+impl Compiled {
+    /// The condition, with everything asked that has to be, of the rows for which `base` holds.
+    pub(crate) async fn settled(self, server: &Server, base: &str) -> Result<String> {
+        let mut text = self.text;
+        for (at, need) in self.needs.iter().enumerate() {
+            let found = match need {
+                Need::Texts { expression, test, takes_empty } => {
+                    texts(server, base, expression, test, *takes_empty).await?
+                }
+                Need::Rows { filter, look } => found_rows(server, base, filter, look).await?,
+            };
+            text = text.replace(&format!("\0{at}\0"), &found);
+        }
+        Ok(text)
+    }
+}
+
+fn too_many(what: &str) -> StoreError {
+    StoreError::Limit {
+        message: format!("the filter finds more {what} than can be looked through"),
+        hint: "narrow the time".to_owned(),
+    }
+}
+
+fn among(expression: &str, values: &[String]) -> String {
+    match values {
+        [] => "false".to_owned(),
+        values => {
+            let list: Vec<String> = values.iter().map(|value| quoted(value)).collect();
+            format!("{expression} IN ({})", list.join(", "))
+        }
+    }
+}
+
+async fn texts(server: &Server, base: &str, expression: &str, test: &Test, takes_empty: bool) -> Result<String> {
+    let text = format!(
+        "SELECT DISTINCT CAST({expression} AS Nullable(String)) AS value FROM activity WHERE {base} AND isNotNull(value) \
+         LIMIT {}",
+        MAX_ROWS + 1
+    );
+    let table = server.rows("filtering", &text).await?;
+    let mut found = Vec::new();
+    for (at, row) in table.rows().enumerate() {
+        let value = row.string(0);
+        if at >= MAX_ROWS || found.len() > MAX_VALUES {
+            return Err(too_many("different values"));
+        }
+        if (takes_empty || !value.is_empty()) && passes(test, &value) {
+            found.push(value);
+        }
+    }
+    Ok(among(&format!("CAST({expression} AS Nullable(String))"), &found))
+}
+
+/// Whether a text passes, as it would in a raw log.
+pub(crate) fn passes(test: &Test, text: &str) -> bool {
+    passes_value(test, activity::value::Value::String(text.into()))
+}
+
+/// Whether a value passes, as it would in a raw log.
+pub(crate) fn passes_value(test: &Test, value: activity::value::Value<'_>) -> bool {
+    let activity = activity::Activity {
+        raw: "",
+        id: "".into(),
+        created_at: jiff::Timestamp::UNIX_EPOCH,
+        created_at_text: "".into(),
+        kind: "".into(),
+        organization_id: None,
+        organization_uuid: None,
+        actor: activity::Actor::default(),
+        fields: vec![("value".into(), value)],
+    };
+    filter::matches(&Filter::test(Field::Raw(vec!["value".to_owned()]), test.clone()), &activity)
+}
+
+async fn found_rows(server: &Server, base: &str, wanted: &Filter, look: &str) -> Result<String> {
+    let text = format!("SELECT event_id, raw_log FROM activity WHERE {base} AND {look} LIMIT {}", MAX_ROWS + 1);
+    let table = server.rows("filtering", &text).await?;
+    let mut found = Vec::new();
+    for (at, row) in table.rows().enumerate() {
+        if at >= MAX_ROWS || found.len() > MAX_VALUES {
+            return Err(too_many("activities"));
+        }
+        let Some(Ok(activity)) = row.text(1).map(activity::Activity::parse_str) else { continue };
+        if filter::matches(wanted, &activity) {
+            found.push(row.string(0));
+        }
+    }
+    Ok(among("event_id", &found))
+}

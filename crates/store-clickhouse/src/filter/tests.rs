@@ -1,0 +1,1 @@
+//! Random filters: the engine finds what the reference finds.

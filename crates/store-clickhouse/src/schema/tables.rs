@@ -1,0 +1,274 @@
+//! The tables and views, and how an older database becomes a newer one.
+//!
+//! `activity` holds the rows, each with the number of its commit. `state` holds everything that changes: one insert into it is
+//! a commit's last step, with its checkpoints, so that both are there or neither. Rows of newer versions replace older ones
+//! when they are read, by area and key.
+//!
+//! The server has no transactions over definitions: each statement may be run twice, and the version is written last, so a
+//! migration that was broken off is done again from its beginning.
+
+use auditlake_store::{Result, StoreError};
+
+use super::{beside, list, literal, quoted};
+use crate::{Options, client::Server, error};
+
+/// The version that this program writes.
+pub const VERSION: u32 = 1;
+
+/// Where statements of definition go, and what kind of tables they make.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Layout {
+    /// The database.
+    pub database: String,
+    /// The cluster, if there is one.
+    pub cluster: Option<String>,
+}
+
+impl Layout {
+    fn on_cluster(&self) -> String {
+        self.cluster.as_ref().map(|name| format!(" ON CLUSTER {}", quoted_name(name))).unwrap_or_default()
+    }
+
+    /// The table that holds the rows: on a cluster, each host's part.
+    fn local(&self, table: &str) -> String {
+        match self.cluster {
+            Some(_) => format!("{table}_local"),
+            None => table.to_owned(),
+        }
+    }
+
+    fn engine(&self) -> &'static str {
+        match self.cluster {
+            Some(_) => "ReplicatedMergeTree('/clickhouse/tables/{shard}/{database}/{table}', '{replica}')",
+            None => "MergeTree",
+        }
+    }
+
+    fn settings(&self) -> &'static str {
+        match self.cluster {
+            Some(_) => "replicated_deduplication_window = 10000",
+            None => "non_replicated_deduplication_window = 10000",
+        }
+    }
+
+    /// The statements that make a table, and the one over all shards where there is a cluster.
+    fn table(&self, name: &str, columns: &str, order: &str, more: &str, shard_by: &str) -> Vec<String> {
+        let (local, on) = (self.local(name), self.on_cluster());
+        let (engine, settings) = (self.engine(), self.settings());
+        let mut made = vec![format!(
+            "CREATE TABLE IF NOT EXISTS {local}{on} ({columns}) ENGINE = {engine} {order} SETTINGS {settings}{more}"
+        )];
+        if let Some(cluster) = &self.cluster {
+            made.push(format!(
+                "CREATE TABLE IF NOT EXISTS {name}{on} AS {local} ENGINE = Distributed({}, {}, {}, {shard_by})",
+                quoted(cluster),
+                quoted(&self.database),
+                quoted(&local)
+            ));
+        }
+        made
+    }
+
+    /// The statements of version 1.
+    pub(crate) fn version_1(&self) -> Vec<String> {
+        let mut all = self.table("schema_version", SCHEMA_VERSION, "ORDER BY version", "", "0");
+        all.extend(self.table(
+            "activity",
+            ACTIVITY,
+            "PARTITION BY toYYYYMM(event_time) ORDER BY (event_time, event_id) \
+             TTL toDateTime(event_time) + toIntervalDay(source_ttl)",
+            ", deduplicate_merge_projection_mode = 'rebuild', lightweight_mutation_projection_mode = 'rebuild', \
+             ttl_only_drop_parts = 0",
+            "id_hash",
+        ));
+        // What is small and must be there as a whole stands on one shard.
+        all.extend(self.table("ledger_entry", LEDGER, "ORDER BY (seq, entry)", "", "0"));
+        all.extend(self.table("state", STATE, "ORDER BY (area, key, version)", "", "0"));
+        all
+    }
+
+    /// The statements that make the views.
+    pub(crate) fn views(&self) -> Vec<String> {
+        let on = self.on_cluster();
+        let mut columns = literal();
+        let unified = list(&columns);
+        // To the second in the original's type, to the microsecond here.
+        for (name, value) in &mut columns {
+            match *name {
+                "eventTime" => *value = "event_time".to_owned(),
+                "receivedAt" => *value = "received_at".to_owned(),
+                _ => {}
+            }
+        }
+        columns.extend(beside());
+        let activities = list(&columns);
+        let view = |name: &str, text: &str| format!("CREATE OR REPLACE VIEW {name}{on} AS {text}");
+        vec![
+            view("committed", COMMITTED),
+            view("own_reads", &format!("SELECT {OWN_READS} FROM state WHERE area = 'own_read' AND {NOT_ABORTED}")),
+            view("anthropic_logs", &format!("SELECT {unified} FROM activity WHERE {VISIBLE}")),
+            view("activities", &format!("SELECT {activities} FROM activity WHERE {VISIBLE}")),
+            view("commits", &format!("SELECT seq, {COMMITS} FROM state WHERE area = 'commit' AND {NOT_ABORTED}")),
+            view("ledger", &format!("SELECT * FROM ledger_entry WHERE {VISIBLE}")),
+            view("drift", &format!("SELECT {DRIFT} FROM ({}) AS now", latest("drift"))),
+            view("alerts", &format!("SELECT {ALERTS} FROM ({}) AS now", latest("alert"))),
+            view("alert_activities", &format!("SELECT {ALERT_ACTIVITIES} FROM ({}) AS now", latest("alert"))),
+        ]
+    }
+}
+
+/// A name of a database, cluster or column as SQL writes it.
+pub(crate) fn quoted_name(name: &str) -> String {
+    format!("`{}`", name.replace('\\', "\\\\").replace('`', "\\`"))
+}
+
+/// The rows of commits that are whole.
+pub(crate) const VISIBLE: &str =
+    "seq <= (SELECT last FROM committed) AND seq NOT IN (SELECT version FROM state WHERE area = 'aborted')";
+const NOT_ABORTED: &str = "seq NOT IN (SELECT version FROM state WHERE area = 'aborted')";
+const COMMITTED: &str = "SELECT max(seq) AS last FROM state WHERE area = 'commit' \
+     AND seq NOT IN (SELECT version FROM state WHERE area = 'aborted')";
+
+/// What an area of `state` says now: `key`, `value`.
+pub(crate) fn latest(area: &str) -> String {
+    format!(
+        "SELECT key, argMax(state.value, state.version) AS value, argMax(state.deleted, state.version) AS gone FROM state \
+         WHERE area = '{area}' AND {NOT_ABORTED} GROUP BY key HAVING NOT gone"
+    )
+}
+
+const SCHEMA_VERSION: &str = "version UInt32, views String, at DateTime64(6, 'UTC') DEFAULT now64(6)";
+
+const ACTIVITY: &str = "seq UInt64 CODEC(Delta, ZSTD(1)), \
+     received_at DateTime64(6, 'UTC') CODEC(Delta, ZSTD(1)), \
+     workspace_id LowCardinality(String), \
+     source_id LowCardinality(String), \
+     source_ttl UInt32 CODEC(ZSTD(1)), \
+     id_hash UInt32 CODEC(NONE), \
+     event_time DateTime64(6, 'UTC') CODEC(DoubleDelta, ZSTD(1)), \
+     event_name LowCardinality(String), \
+     event_id String CODEC(ZSTD(1)), \
+     organization_id LowCardinality(Nullable(String)), \
+     organization_uuid LowCardinality(Nullable(String)), \
+     actor_type LowCardinality(Nullable(String)), \
+     actor_email LowCardinality(Nullable(String)), \
+     actor_user_id LowCardinality(Nullable(String)), \
+     actor_ip LowCardinality(Nullable(String)), \
+     actor_user_agent LowCardinality(Nullable(String)), \
+     actor_api_key_id LowCardinality(Nullable(String)), \
+     actor_admin_api_key_id LowCardinality(Nullable(String)), \
+     actor_other Map(LowCardinality(String), String) CODEC(ZSTD(1)), \
+     ip_class LowCardinality(Nullable(String)), \
+     category LowCardinality(String), \
+     outcome LowCardinality(String), \
+     product LowCardinality(String), \
+     read_only Bool, \
+     guessed Bool, \
+     target Nullable(String) CODEC(ZSTD(1)), \
+     resources Array(String) CODEC(ZSTD(1)), \
+     raw_log String CODEC(ZSTD(3)), \
+     place LowCardinality(Nullable(String)), \
+     agent LowCardinality(Nullable(String)), \
+     person LowCardinality(Nullable(String)), \
+     entry Nullable(UInt32) CODEC(ZSTD(1)), \
+     late Bool, \
+     own_read Bool, \
+     INDEX by_seq seq TYPE minmax GRANULARITY 1, \
+     INDEX by_type event_name TYPE set(64) GRANULARITY 1, \
+     INDEX by_email actor_email TYPE bloom_filter(0.01) GRANULARITY 1, \
+     INDEX by_user actor_user_id TYPE bloom_filter(0.01) GRANULARITY 1, \
+     INDEX by_ip actor_ip TYPE bloom_filter(0.01) GRANULARITY 1, \
+     PROJECTION by_id (SELECT id_hash, event_id, seq, event_time ORDER BY id_hash)";
+
+const LEDGER: &str = "seq UInt64, source_id LowCardinality(String), happened_at DateTime64(6, 'UTC'), kind LowCardinality(String), \
+     new_rows UInt64, known_rows UInt64, detail String CODEC(ZSTD(1)), entry UInt32, late_rows UInt64";
+
+const STATE: &str = "area LowCardinality(String), key String, version UInt64, seq UInt64, deleted Bool, \
+     value String CODEC(ZSTD(1)), at DateTime64(6, 'UTC') DEFAULT now64(6)";
+
+const OWN_READS: &str = "toUInt32(value) AS id_hash, key AS event_id";
+
+const COMMITS: &str = "fromUnixTimestamp64Micro(JSONExtractInt(value, 'at'), 'UTC') AS committed_at, key AS source_id, \
+     JSONExtractUInt(value, 'new') AS new_rows, JSONExtractUInt(value, 'known') AS known_rows";
+
+const DRIFT: &str = "JSONExtractString(now.value, 'source') AS source_id, JSONExtractString(now.value, 'kind') AS kind, \
+     JSONExtractString(now.value, 'type') AS type, JSONExtractString(now.value, 'name') AS name, \
+     JSONExtractString(now.value, 'value') AS value, \
+     fromUnixTimestamp64Micro(JSONExtractInt(now.value, 'first'), 'UTC') AS first_seen, \
+     fromUnixTimestamp64Micro(JSONExtractInt(now.value, 'last'), 'UTC') AS last_seen, \
+     JSONExtractUInt(now.value, 'count') AS count, JSONExtractString(now.value, 'example') AS example";
+
+const ALERTS: &str = "now.key AS id, JSONExtractString(now.value, 'rule') AS rule, \
+     JSONExtractString(now.value, 'severity') AS severity, JSONExtractString(now.value, 'state') AS state, \
+     JSONExtractString(now.value, 'title') AS title, JSONExtractString(now.value, 'entity') AS entity, \
+     JSONExtractUInt(now.value, 'count') AS count, \
+     parseDateTime64BestEffortOrNull(JSONExtractString(now.value, 'first'), 6, 'UTC') AS first, \
+     parseDateTime64BestEffortOrNull(JSONExtractString(now.value, 'last'), 6, 'UTC') AS last, \
+     JSONExtractBool(now.value, 'historical') AS historical, \
+     parseDateTime64BestEffortOrNull(JSONExtractString(now.value, 'raised_at'), 6, 'UTC') AS raisedAt, \
+     parseDateTime64BestEffortOrNull(JSONExtractString(now.value, 'changed_at'), 6, 'UTC') AS changedAt, \
+     JSONExtract(now.value, 'tags', 'Array(String)') AS tags, \
+     nullIf(JSONExtractString(now.value, 'organization'), '') AS organizationID";
+
+const ALERT_ACTIVITIES: &str = "now.key AS alertID, JSONExtractString(now.value, 'rule') AS rule, \
+     arrayJoin(JSONExtract(now.value, 'activities', 'Array(String)')) AS eventID";
+
+/// Makes the database what this program knows.
+///
+/// # Errors
+/// [`StoreError::TooNew`] for what a newer program made; the server's words for the rest.
+pub(crate) async fn migrate(server: &Server, options: &Options) -> Result<()> {
+    let layout = Layout { database: options.database.clone(), cluster: options.cluster.clone() };
+    let doing = "bringing the schema up to date";
+    let views = layout.views();
+    let fingerprint = auditlake_store::content_hash(views.join(";").as_bytes()).to_string();
+    let found = version(&server.of_database(&options.database)).await?;
+    if let Some((version, made)) = &found {
+        if *version > VERSION {
+            return Err(StoreError::TooNew { found: *version, known: VERSION });
+        }
+        if *version == VERSION && *made == fingerprint {
+            return Ok(());
+        }
+    }
+    let may_not = |error: StoreError| match error::is_refused(&error) {
+        true => StoreError::Engine {
+            doing,
+            message: format!(
+                "the account may not define tables in database {}, which are not (or no longer) as this version needs them: \
+                 run a command once as an account that may",
+                options.database
+            ),
+        },
+        false => error,
+    };
+    if found.is_none() {
+        let name = quoted_name(&options.database);
+        let text = format!("CREATE DATABASE IF NOT EXISTS {name}{}", layout.on_cluster());
+        server.execute(doing, &text).await.map_err(may_not)?;
+    }
+    let server = server.of_database(&options.database);
+    if found.is_none_or(|(version, _)| version < 1) {
+        for text in layout.version_1() {
+            server.execute(doing, &text).await.map_err(may_not)?;
+        }
+    }
+    for text in views {
+        server.execute(doing, &text).await.map_err(may_not)?;
+    }
+    let done = format!("INSERT INTO schema_version (version, views) VALUES ({VERSION}, '{fingerprint}')");
+    server.execute(doing, &done).await.map_err(may_not)
+}
+
+/// The version of the database and what its views were made of; `None` where nothing was made, or not to its end.
+pub(crate) async fn version(server: &Server) -> Result<Option<(u32, String)>> {
+    let text = "SELECT toUInt64(max(version)), argMax(views, at) FROM schema_version";
+    match server.rows("reading the version of the schema", text).await {
+        Ok(table) => Ok(table.first().and_then(|row| {
+            let version = u32::try_from(row.number(0)?).ok().filter(|version| *version > 0)?;
+            Some((version, row.string(1)))
+        })),
+        Err(error) if error::is_missing(&error) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
