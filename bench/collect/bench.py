@@ -10,9 +10,15 @@ The feed is `auditlake simulate`, a process of its own. See README.md beside thi
 import argparse, json, os, pathlib, subprocess, sys, tempfile, threading, time, urllib.error, urllib.parse, urllib.request
 
 TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", pathlib.Path.home() / ".cache/auditlake-target"))
-BINARY = TARGET / "debug/auditlake"
+BINARY = pathlib.Path(os.environ.get("AUDITLAKE", TARGET / "debug/auditlake"))
 # Nothing stands between: no proxy of the environment.
 urllib.request.install_opener(urllib.request.build_opener(urllib.request.ProxyHandler({})))
+
+
+def processor_seconds(process):
+    """Processor time that a child has used so far."""
+    fields = open(f"/proc/{process.pid}/stat").read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 class Feed:
@@ -92,16 +98,19 @@ def speed(args, directory):
     print(f"sequential reader: {plain:,.0f} activities/s", flush=True)
     # Its requests are of the minute that the service begins with, else.
     time.sleep(60)
+    feed_before = processor_seconds(feed.process)
     service = Service(feed, directory, leave_percent=0, backfill_from=f"{args.days + 1}d")
     while not service.has_past():
         time.sleep(0.2)
     seconds = time.time() - service.started
+    used = processor_seconds(service.process), processor_seconds(feed.process) - feed_before
     count = service.sql("select count(*) as n from activities")[0]["n"]
     refused = service.sql("select count(*) as n from ledger where kind = 'error' and detail->>'status' = '429'")[0]["n"]
     pages = service.sql("select count(*) as n from ledger where kind = 'page'")[0]["n"]
     rate = count / seconds
     print(f"auditlake: {count:,} activities in {seconds:.1f} s, stored and queryable: {rate:,.0f}/s, {pages} pages, {refused} answers 429")
     print(f"of 50,000/s that the budget allows: {rate / 50_000:.1%}; ratio to the sequential reader: {rate / plain:.1f}")
+    print("processor time an activity: %.1f us collecting, %.1f us simulating the feed; %d processors" % (*(part / count * 1e6 for part in used), os.cpu_count()))
     service.end()
     feed.end()
 

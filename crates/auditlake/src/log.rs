@@ -19,7 +19,7 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
-use crate::cli::{Cli, LogFormat};
+use crate::cli::{Cli, Command, LogFormat};
 
 /// How lines are to be written, once the command line is read.
 static STYLE: OnceLock<Style> = OnceLock::new();
@@ -37,6 +37,10 @@ pub fn init(cli: &Cli) {
     let _ = STYLE.set(Style { format: cli.log_format, is_quiet: cli.quiet });
     let level = match (cli.quiet, cli.verbose) {
         (true, _) => "error",
+        // These say themselves what is wrong, beside their progress.
+        (false, 0) if matches!(cli.command, Command::Backfill(_) | Command::Reconcile(_)) => {
+            "warn,auditlake=info,collect=error,feed=warn"
+        }
         (false, 0) => "warn,auditlake=info,collect=info,feed=warn",
         (false, 1) => "info,auditlake=debug,collect=debug",
         (false, _) => "debug",

@@ -20,6 +20,9 @@ use crate::hinted;
 /// How to get a key that works.
 pub const NEW_KEY: &str = "make a Compliance Access Key (sk-ant-api01-…) with the scope read:compliance_activities, in the organization's settings under Data and privacy";
 
+/// A command that prints a key takes no longer: a vault that hangs must not stop everything else.
+const COMMAND_PATIENCE: Duration = Duration::from_secs(30);
+
 /// A feed to collect.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -113,8 +116,8 @@ impl SourceConfig {
         if self.name.is_empty() || self.name.len() > 64 || !self.name.chars().all(is_plain) {
             return Err(anyhow!("`name` must be 1 to 64 letters, digits, `-`, `_` or `.`"));
         }
-        if self.interval_seconds < 5.0 {
-            return Err(anyhow!("`interval_seconds` must be at least 5"));
+        if !(5.0..=86_400.0).contains(&self.interval_seconds) {
+            return Err(anyhow!("`interval_seconds` must be at least 5, and at most a day"));
         }
         if self.leave_percent > 95 {
             return Err(anyhow!("`leave_percent` must be at most 95"));
@@ -226,7 +229,12 @@ impl SourceConfig {
     }
 
     async fn ask(&self, command: &str) -> Result<String> {
-        let output = tokio::process::Command::new("sh").arg("-c").arg(command).output().await;
+        let mut shell = tokio::process::Command::new("sh");
+        shell.arg("-c").arg(command).stdin(std::process::Stdio::null()).kill_on_drop(true);
+        let output = tokio::time::timeout(COMMAND_PATIENCE, shell.output()).await.map_err(|_| {
+            let seconds = COMMAND_PATIENCE.as_secs();
+            anyhow!("source {}: key_command has not ended after {seconds} s", self.name)
+        })?;
         let output = output.with_context(|| format!("source {}: cannot run key_command", self.name))?;
         if !output.status.success() {
             return Err(anyhow!("source {}: key_command ended with {}", self.name, output.status));

@@ -41,11 +41,7 @@ impl Rotating {
     pub async fn new(source: SourceConfig) -> Result<Rotating> {
         let changed = mark(&source);
         let key = source.read_key().await?;
-        let mut builder = Client::builder().key(key.clone());
-        if let Some(url) = &source.base_url {
-            builder = builder.base_url(url.clone());
-        }
-        let client = builder.build().with_context(|| format!("source {}", source.name))?;
+        let client = source.client(key.clone()).with_context(|| format!("source {}", source.name))?;
         Ok(Rotating { source, held: Mutex::new(Held { client, key, changed }) })
     }
 
@@ -140,5 +136,30 @@ mod tests {
         std::fs::write(&path, "sk-ant-api01-another\n").unwrap();
         assert!(rotating.look().await);
         assert_eq!(rotating.held().key.expose_secret(), "sk-ant-api01-another");
+    }
+
+    #[tokio::test]
+    async fn requests_go_through_the_proxy_of_the_source() {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let proxy = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let source = SourceConfig {
+            name: "a".into(),
+            base_url: Some("http://feed.example".into()),
+            key: Some("sk-ant-api01-one".to_owned().into()),
+            proxy: Some(format!("http://{}", proxy.local_addr().unwrap()).into()),
+            ..SourceConfig::default()
+        };
+        let rotating = Rotating::new(source).await.unwrap();
+        let asked = async {
+            let (mut connection, _) = proxy.accept().await.unwrap();
+            let mut head = vec![0; 4096];
+            let count = connection.read(&mut head).await.unwrap();
+            connection.write_all(b"HTTP/1.1 407 No\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+            String::from_utf8_lossy(&head[..count]).into_owned()
+        };
+        let query = Query::default();
+        let (head, answer) = tokio::join!(asked, rotating.page(&query));
+        assert!(head.starts_with("GET http://feed.example/v1/compliance/activities"), "{head}");
+        assert!(answer.is_err());
     }
 }

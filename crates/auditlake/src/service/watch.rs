@@ -142,7 +142,8 @@ fn of_sources(sheet: &Sheet, states: &[SourceState], now: Timestamp) -> promethe
     )?;
     sheet.measure(states, "unreadable_seconds", "Event time that the feed could not be made to show", |state| {
         let spans = state.unreadable.iter().map(|span| span.to.duration_since(span.from).as_secs_f64());
-        Some(spans.sum())
+        // An empty sum would be -0.
+        Some(spans.fold(0.0, |sum, span| sum + span))
     })?;
     sheet.count(states, "own_reads_total", "Activities that were our own requests", |state| state.own_reads)?;
     sheet.measure(

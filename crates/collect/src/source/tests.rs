@@ -23,6 +23,7 @@ use tokio::time::Instant;
 use super::*;
 use crate::{InProcess, Job, stop, testing::MemoryStore};
 
+mod bad;
 mod odd;
 
 /// The event time at which a test begins.
