@@ -9,7 +9,8 @@ mod plan;
 
 use std::{sync::Arc, time::Duration};
 
-use auditlake_store::Span;
+use auditlake_store::{Counts, Span};
+use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 
@@ -67,6 +68,8 @@ pub(crate) struct Backfill {
     /// The name of its checkpoint.
     name: &'static str,
     plan: Plan,
+    /// The plan as last committed.
+    stored: Saved,
     fetches: JoinSet<Fetched>,
     /// Pages that are read and not committed.
     hauls: Vec<Haul>,
@@ -85,8 +88,10 @@ impl Backfill {
         name: &'static str,
         saved: Saved,
     ) -> Self {
+        let plan = Plan::new(saved, options.limit());
         Backfill {
-            plan: Plan::new(saved, options.limit()),
+            stored: plan.save(),
+            plan,
             desk,
             options,
             purpose,
@@ -105,32 +110,53 @@ impl Backfill {
     }
 
     /// As [`Backfill::run`], telling how far it is after each commit.
+    ///
+    /// Pages are fetched and taken in while others are being committed: the feed is never kept waiting for the store, until
+    /// the store is a whole commit behind.
     pub(crate) async fn run_telling(
         &mut self,
         stop: &Stop,
         tell: &mut (dyn FnMut(&Saved, Tally) + Send),
     ) -> Result<Tally> {
         self.show();
-        tell(&self.plan.save(), self.tally);
+        tell(&self.stored, self.tally);
+        let mut committing = None;
         loop {
-            let mut wait = None;
-            if !stop.is_given() {
+            let is_behind = committing.is_some() && self.rows() >= ROWS_PER_COMMIT;
+            if !stop.is_given() && !is_behind {
                 self.fetch(stop);
             }
-            let Some(done) = self.fetches.join_next().await else { break };
-            let before = self.plan.save().remaining;
-            wait = wait.max(self.settle(done));
-            // Whatever else is there goes into the same commit.
-            while self.rows() < ROWS_PER_COMMIT
-                && let Some(done) = self.fetches.try_join_next()
-            {
-                wait = wait.max(self.settle(done));
+            let mut wait = None;
+            let is_committing = committing.is_some();
+            tokio::select! {
+                biased;
+                stored = finished(&mut committing), if is_committing => {
+                    self.take_note(stored?);
+                    tell(&self.stored, self.tally);
+                }
+                Some(done) = self.fetches.join_next() => {
+                    wait = self.settle(done);
+                    // Whatever else is there goes into the same commit.
+                    while self.rows() < ROWS_PER_COMMIT
+                        && let Some(done) = self.fetches.try_join_next()
+                    {
+                        wait = wait.max(self.settle(done));
+                    }
+                }
+                else => break,
             }
-            self.commit(&before).await?;
-            tell(&self.plan.save(), self.tally);
+            if committing.is_none() {
+                committing = self.commit();
+            }
             if let Some((wait, is_refused)) = wait {
+                // Nothing that has been read waits with the feed.
+                while committing.is_some() {
+                    let stored = finished(&mut committing).await?;
+                    self.take_note(stored);
+                    committing = self.commit();
+                }
                 self.desk.commit_errors().await?;
-                tell(&self.plan.save(), self.tally);
+                tell(&self.stored, self.tally);
                 self.desk.pause(wait, is_refused, stop).await;
             }
         }
@@ -236,13 +262,14 @@ impl Backfill {
         }
     }
 
-    async fn commit(&mut self, before: &[(jiff::Timestamp, jiff::Timestamp)]) -> Result<()> {
+    /// Begins to commit what was read since the last commit, if anything was.
+    fn commit(&mut self) -> Committing {
         if self.hauls.is_empty() && self.unreadable.is_empty() {
-            return Ok(());
+            return None;
         }
         let saved = self.plan.save();
         let unreadable = std::mem::take(&mut self.unreadable);
-        let mut read = self.plan.read_since(before);
+        let mut read = self.plan.read_since(&self.stored.remaining);
         for span in &unreadable {
             read = crate::covered::without(&read, *span);
         }
@@ -252,22 +279,37 @@ impl Backfill {
             read,
             unreadable,
         };
-        let counts = self.desk.commit(work).await?;
+        let desk = self.desk.clone();
+        Some(Box::pin(async move { Ok((saved, desk.commit(work).await?)) }))
+    }
+
+    fn take_note(&mut self, (saved, counts): (Saved, Counts)) {
+        self.stored = saved;
         self.tally.new += counts.new;
         self.tally.known += counts.known;
         self.tally.late += counts.late;
         self.show();
-        Ok(())
     }
 
     fn show(&self) {
-        let progress = self.plan.save().progress();
+        let progress = self.stored.progress();
         self.desk.board.update(|state| match self.purpose {
             _ if self.name == Priority::Backfill.as_str() => state.backfill = Some(progress),
             Priority::Reconcile => state.reconcile = Some(progress),
             _ => {}
         });
     }
+}
+
+/// A commit under way, and the plan that it leaves.
+type Committing = Option<BoxFuture<'static, Result<(Saved, Counts)>>>;
+
+/// What came of the commit under way; for ever if there is none.
+async fn finished(committing: &mut Committing) -> Result<(Saved, Counts)> {
+    let Some(commit) = committing else { return std::future::pending().await };
+    let result = commit.await;
+    *committing = None;
+    result
 }
 
 /// What of a window a page shows completely: from its oldest row, or from the window's start, to where the page before ended.

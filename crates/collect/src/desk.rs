@@ -4,12 +4,14 @@
 //! failed. [`Desk::commit`] makes a haul durable together with the checkpoint that moves past it.
 
 use std::{
-    collections::HashSet,
+    collections::{BTreeMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use auditlake_store::{Batch, Commit, Counts, Covered, Drift, LedgerEntry, Recall, SourceInfo, Span, Writer};
+use auditlake_store::{
+    Batch, Commit, Counts, Covered, Drift, DriftKind, LedgerEntry, Recall, SourceInfo, Span, Writer,
+};
 use enrich::Enricher;
 use feed::{
     Order, Page, Query, Window,
@@ -40,6 +42,8 @@ const RECALLED_REQUESTS: usize = 4_096;
 const HELD_ERRORS: usize = 1_024;
 /// Pages with more rows are taken in on a thread that may be busy.
 const SMALL_PAGE_ROWS: usize = 200;
+/// So many things that the catalogue does not know are told apart; a feed with more is of another kind.
+const KNOWN_UNKNOWNS: usize = 4_096;
 
 /// Asks for one source. Shared by all that it does.
 pub(crate) struct Desk {
@@ -67,6 +71,22 @@ pub(crate) struct Memory {
     errors: Vec<LedgerEntry>,
     /// What the feed's clock said, and when.
     clock: Option<(Timestamp, Instant)>,
+    /// What stored rows have shown that the catalogue does not know: kind, type, name and value.
+    unknown: HashSet<(DriftKind, String, String, String)>,
+}
+
+impl Memory {
+    /// Takes note of what rows show. Says how many different things of each kind have been seen by now.
+    fn meet(&mut self, drift: Vec<Drift>) -> BTreeMap<&'static str, u64> {
+        for drift in drift {
+            if self.unknown.len() < KNOWN_UNKNOWNS {
+                self.unknown.insert((drift.kind, drift.event_name, drift.name, drift.value));
+            }
+        }
+        let mut counts = BTreeMap::new();
+        self.unknown.iter().for_each(|(kind, ..)| *counts.entry(kind.as_str()).or_default() += 1);
+        counts
+    }
 }
 
 /// What goes into a commit beside what waits for one.
@@ -270,9 +290,10 @@ impl Desk {
         let errors = std::mem::take(&mut self.memory().errors);
         commit.ledger.extend(errors.iter().cloned());
         let has_pages = !hauls.is_empty();
-        let (mut rejects, mut own, mut echo) = (Vec::new(), 0, None);
+        let (mut rejects, mut own, mut echo, mut unknown) = (Vec::new(), 0, None, Vec::new());
         for mut haul in hauls {
             let index = (!haul.batch.is_empty()).then_some(commit.batches.len());
+            unknown.extend(haul.batch.drift());
             let reads = haul.reads.iter().map(|read| (read.row, &*read.request_id, &*read.activity));
             let found = self.budget.own().recognise(reads, Instant::now());
             haul.batch.tag_own_reads(found.rows);
@@ -296,12 +317,14 @@ impl Desk {
             self.board.well();
         }
         let counts = committed.total();
+        let unknown = (!unknown.is_empty()).then(|| self.memory().meet(unknown));
         self.board.update(|state| {
             state.new += counts.new;
             state.known += counts.known;
             state.late += counts.late;
             state.lateness.merge(&committed.lateness);
             state.drift += drift;
+            state.unknown = unknown.unwrap_or_else(|| std::mem::take(&mut state.unknown));
             state.rejected += rejected;
             state.own_reads += own;
             if echo.is_some() {

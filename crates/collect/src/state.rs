@@ -101,6 +101,9 @@ pub struct SourceState {
     pub lateness: Lateness,
     /// Differences that reading again has shown: changed, poorer, missing.
     pub drift: u64,
+    /// How many different things activities have shown that the catalogue does not know, by kind: types, actors, fields,
+    /// values, forms.
+    pub unknown: std::collections::BTreeMap<&'static str, u64>,
     /// Pages read.
     pub pages: u64,
     /// Records that were no activities.

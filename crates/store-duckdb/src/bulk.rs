@@ -64,20 +64,10 @@ impl Bulk {
         format!("{}.main.{name}", self.lake)
     }
 
-    /// Runs statements.
+    /// Runs statements, one after the other.
     pub(crate) fn execute(&self, text: &str) -> Result<()> {
-        let text = CString::new(text)?;
-        let mut result = MaybeUninit::<ffi::duckdb_result>::zeroed();
-        // SAFETY: connection and text are valid for the call; the result is freed on both ways out, its message copied.
-        unsafe {
-            let state = ffi::duckdb_query(self.connection, text.as_ptr(), result.as_mut_ptr());
-            let outcome = match state == ffi::DuckDBSuccess {
-                true => Ok(()),
-                false => Err(failure(ffi::duckdb_result_error(result.as_mut_ptr()))),
-            };
-            ffi::duckdb_destroy_result(result.as_mut_ptr());
-            outcome
-        }
+        let statements = Statements::of(self.connection, &CString::new(text)?)?;
+        (0..statements.count).try_for_each(|at| statements.pending(self.connection, at)?.complete())
     }
 
     /// Runs `work`, in which [`Bulk::insert_staged`] finds these rows.
@@ -104,21 +94,55 @@ impl Bulk {
     }
 
     /// Inserts the staged rows into a table of the file.
-    ///
-    /// The engine's own way to wait for a query asks its task queue without a pause while other threads work, which costs
-    /// a core that parses; so its tasks are run from here, with a pause where there is none to run.
     pub(crate) fn insert_staged(&self, table: &str) -> Result<()> {
         // By name: what a migration adds stands at the end of the table, wherever it stands in the rows.
         let text = format!("INSERT INTO {} BY NAME SELECT * FROM staging.main.{VIEW}", self.table(table));
-        let pending = Pending::of(self.connection, &CString::new(text)?)?;
-        loop {
-            match pending.run_task() {
-                ffi::duckdb_pending_state_DUCKDB_PENDING_RESULT_READY => return pending.finish(),
-                ffi::duckdb_pending_state_DUCKDB_PENDING_ERROR => return Err(pending.error()),
-                ffi::duckdb_pending_state_DUCKDB_PENDING_NO_TASKS_AVAILABLE => std::thread::sleep(PAUSE),
-                _ => {}
+        self.execute(&text)
+    }
+}
+
+/// Statements as the engine has read them.
+struct Statements {
+    extracted: ffi::duckdb_extracted_statements,
+    count: u64,
+}
+
+impl Statements {
+    fn of(connection: ffi::duckdb_connection, text: &CStr) -> Result<Self> {
+        let mut made = Statements { extracted: ptr::null_mut(), count: 0 };
+        // SAFETY: connection and text are valid for the call; the handle is freed on drop, the message copied.
+        unsafe {
+            made.count = ffi::duckdb_extract_statements(connection, text.as_ptr(), &mut made.extracted);
+            let error = ffi::duckdb_extract_statements_error(made.extracted);
+            match made.count == 0 && !error.is_null() {
+                true => Err(failure(error)),
+                false => Ok(made),
             }
         }
+    }
+
+    /// One of them, ready to run.
+    fn pending(&self, connection: ffi::duckdb_connection, at: u64) -> Result<Pending> {
+        let mut made = Pending { statement: ptr::null_mut(), pending: ptr::null_mut() };
+        // SAFETY: connection and statements are valid for the calls; both handles are freed on drop, the message is copied.
+        unsafe {
+            let state = ffi::duckdb_prepare_extracted_statement(connection, self.extracted, at, &mut made.statement);
+            if state != ffi::DuckDBSuccess {
+                return Err(failure(ffi::duckdb_prepare_error(made.statement)));
+            }
+            let state = ffi::duckdb_pending_prepared(made.statement, &mut made.pending);
+            if state != ffi::DuckDBSuccess {
+                return Err(made.error());
+            }
+        }
+        Ok(made)
+    }
+}
+
+impl Drop for Statements {
+    fn drop(&mut self) {
+        // SAFETY: made above or null, which is allowed; freed once.
+        unsafe { ffi::duckdb_destroy_extracted(&mut self.extracted) }
     }
 }
 
@@ -129,20 +153,19 @@ struct Pending {
 }
 
 impl Pending {
-    fn of(connection: ffi::duckdb_connection, text: &CStr) -> Result<Self> {
-        let mut made = Pending { statement: ptr::null_mut(), pending: ptr::null_mut() };
-        // SAFETY: connection and text are valid for the calls; both handles are freed on drop, the message is copied.
-        unsafe {
-            let state = ffi::duckdb_prepare(connection, text.as_ptr(), &mut made.statement);
-            if state != ffi::DuckDBSuccess {
-                return Err(failure(ffi::duckdb_prepare_error(made.statement)));
-            }
-            let state = ffi::duckdb_pending_prepared(made.statement, &mut made.pending);
-            if state != ffi::DuckDBSuccess {
-                return Err(made.error());
+    /// Runs it to its end.
+    ///
+    /// The engine's own way to wait for a query asks its task queue without a pause while other threads work, which costs
+    /// a core that others could use; so its tasks are run from here, with a pause where there is none to run.
+    fn complete(self) -> Result<()> {
+        loop {
+            match self.run_task() {
+                ffi::duckdb_pending_state_DUCKDB_PENDING_RESULT_READY => return self.finish(),
+                ffi::duckdb_pending_state_DUCKDB_PENDING_ERROR => return Err(self.error()),
+                ffi::duckdb_pending_state_DUCKDB_PENDING_NO_TASKS_AVAILABLE => std::thread::sleep(PAUSE),
+                _ => {}
             }
         }
-        Ok(made)
     }
 
     fn run_task(&self) -> ffi::duckdb_pending_state {
@@ -157,7 +180,7 @@ impl Pending {
 
     fn finish(self) -> Result<()> {
         let mut result = MaybeUninit::<ffi::duckdb_result>::zeroed();
-        // SAFETY: as in `Bulk::execute`.
+        // SAFETY: the handle is valid until drop; the result is freed on both ways out, its message copied.
         unsafe {
             let state = ffi::duckdb_execute_pending(self.pending, result.as_mut_ptr());
             let outcome = match state == ffi::DuckDBSuccess {

@@ -140,6 +140,17 @@ fn of_sources(sheet: &Sheet, states: &[SourceState], now: Timestamp) -> promethe
         "Differences that reading again has shown: changed, poorer, missing",
         |state| state.drift,
     )?;
+    let unknown = sheet.whole(
+        "catalog_drift",
+        "Different things that activities have shown since the start and the catalogue does not know, by kind",
+        &["source", "kind"],
+    )?;
+    for state in states {
+        for kind in ["type", "actor", "field", "value", "form"] {
+            let count = state.unknown.get(kind).copied().unwrap_or_default();
+            unknown.with_label_values(&[state.source.as_str(), kind]).set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
+    }
     sheet.measure(states, "unreadable_seconds", "Event time that the feed could not be made to show", |state| {
         let spans = state.unreadable.iter().map(|span| span.to.duration_since(span.from).as_secs_f64());
         // An empty sum would be -0.
@@ -231,6 +242,7 @@ mod tests {
             requests: 12,
             pages: 9,
             drift: 3,
+            unknown: [("type", 4)].into(),
             new: 100,
             known: 7,
             late: 2,
@@ -271,6 +283,8 @@ mod tests {
             r#"auditlake_source_phase{phase="refused",source="ac\"me\\\n"} 1"#,
             r#"auditlake_source_phase{phase="following",source="ac\"me\\\n"} 0"#,
             r#"auditlake_drift_total{source="ac\"me\\\n"} 3"#,
+            r#"auditlake_catalog_drift{kind="type",source="ac\"me\\\n"} 4"#,
+            r#"auditlake_catalog_drift{kind="field",source="ac\"me\\\n"} 0"#,
             "auditlake_store_up 1",
             "auditlake_store_commits 9",
             r#"auditlake_store_activities{source="acme"} 5"#,

@@ -1,11 +1,15 @@
 //! Bad states, one each: the service stays up or stops with a clear error, and goes on by itself when the cause has gone.
 //!
-//! A full disk is in `disk`, a key that is replaced in `check`; a feed that repeats a page, a cursor that is rejected and a store
-//! that fails are beside the collector (`crates/collect/src/source/tests.rs`), where they can be made to happen exactly.
+//! A full disk is in `disk`, a wrong key in `check`, a wall clock that is set back in `clock`. A feed that is gone for a day, one
+//! that repeats a page, one that rejects cursors and a store that fails are beside the collector
+//! (`crates/collect/src/source/tests/`), where time passes as fast as it is wanted to.
 
 use std::{fs::OpenOptions, net::TcpListener};
 
-use crate::{feed::Feed, place::Place};
+use crate::{
+    feed::Feed,
+    place::{Place, activities, activity, lines},
+};
 
 fn source(place: &Place, url: &str, key: &str) {
     let source = format!("[[source]]\nname = \"acme\"\nbase_url = \"{url}\"\nkey = \"{key}\"\ninterval_seconds = 5\n");
@@ -45,7 +49,7 @@ fn a_clock_that_is_an_hour_off_costs_nothing() {
 #[test]
 fn a_database_that_somebody_else_has_open_is_named() {
     let place = Place::new();
-    let file = place.file("three.jsonl", crate::place::activities(3));
+    let file = place.file("three.jsonl", activities(3));
     place.run(&["import", &file]).ok();
     let database = OpenOptions::new().read(true).write(true).open(place.data().join("lake.duckdb")).unwrap();
     rustix::fs::fcntl_lock(&database, rustix::fs::FlockOperation::NonBlockingLockExclusive).unwrap();
@@ -62,4 +66,39 @@ fn a_database_that_somebody_else_has_open_is_named() {
     };
     assert_eq!(place.count(), 3);
     assert_eq!(run.terminate().code, Some(0));
+}
+
+#[test]
+fn a_key_that_is_revoked_and_replaced_takes_no_restart() {
+    // The feed is a deployment of our own, which can revoke keys.
+    let upstream = Place::new();
+    upstream.run(&["import", &upstream.file("past.jsonl", activities(50))]).ok();
+    let mut feed = upstream.program(&["run", "--port", "0"]).start();
+    let url = feed.line(|line| line.starts_with("http://"));
+    let create = |name: &str| upstream.run(&["keys", "create", "--name", name]).ok().lines().next().unwrap().to_owned();
+    let place = Place::new();
+    place.file("key", create("first"));
+    let source = format!(
+        "[[source]]\nname = \"acme\"\nbase_url = \"{url}\"\nkey_file = \"key\"\ninterval_seconds = 5\nbackfill_from = \"6y\"\n"
+    );
+    place.file("auditlake.toml", source);
+    let mut run = place.program(&["run", "--port", "0"]).start();
+    run.says("the past is here");
+    assert_eq!(place.count(), 50);
+    let keys = lines(&upstream.run(&["keys", "list", "--format", "jsonl"]).ok());
+    upstream.run(&["keys", "revoke", keys[0]["id"].as_str().unwrap()]).ok();
+    run.says("401 authentication_error");
+    run.says("hint: the key is unknown or revoked");
+    // What happens meanwhile is not lost.
+    upstream.run(&["import", &upstream.file("more.jsonl", activity("meanwhile", 60) + "\n")]).ok();
+    let mut tail = place.program(&["tail", "--lines", "0", "--format", "jsonl"]).start();
+    place.file("key", create("second"));
+    run.says("works again");
+    tail.line(|line| line.contains("activity_meanwhile"));
+    drop(tail);
+    assert_eq!(place.count(), 51);
+    let outcome = run.terminate();
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+    assert_eq!(outcome.stderr.matches("401 authentication_error").count(), 1, "{}", outcome.stderr);
+    assert_eq!(feed.terminate().code, Some(0));
 }

@@ -5,12 +5,14 @@
 //! with it, byte for byte. The rest is one room a promise.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod again;
 mod attest;
 mod backfill;
 mod bad;
 mod catalog;
 mod chaos;
 mod check;
+mod clock;
 mod demo;
 mod detection;
 mod disk;

@@ -1,0 +1,68 @@
+//! The wall clock of this machine is set back an hour while the service runs, and forward again: nothing is missed, nothing
+//! is taken for late, nothing is complained of.
+//!
+//! The clock is the service's alone: a small library before it (`clock.c`) answers for the system. Passed over where no C
+//! compiler is.
+
+use std::{path::PathBuf, process::Command};
+
+use crate::{feed::Feed, place::Place};
+
+/// Builds the library; `None` if that cannot be done here.
+fn library(place: &Place) -> Option<PathBuf> {
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cli/clock.c");
+    let library = place.path().join("clock.so");
+    let output = Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(source).output();
+    match output {
+        Ok(output) if output.status.success() => Some(library),
+        other => {
+            eprintln!("passed over: no library can be built here: {other:?}");
+            None
+        }
+    }
+}
+
+#[test]
+fn a_clock_that_is_set_back_an_hour_while_the_service_runs_costs_nothing() {
+    let place = Place::new();
+    let Some(library) = library(&place) else { return };
+    let set = |seconds: i32| {
+        // At once, so that nobody reads half of it.
+        place.file("offset.new", seconds.to_string());
+        std::fs::rename(place.path().join("offset.new"), place.path().join("offset")).unwrap();
+    };
+    set(0);
+    let feed = Feed::start(&place, &["--people", "60", "--days", "2", "--speed", "20"]);
+    let source = format!(
+        "[[source]]\nname = \"acme\"\nbase_url = \"{}\"\nkey = \"{}\"\ninterval_seconds = 5\n",
+        feed.url, feed.key
+    );
+    place.file("auditlake.toml", source);
+    let mut run = place
+        .program(&["run", "--port", "0"])
+        .env("LD_PRELOAD", library.to_str().unwrap())
+        .env("CLOCK_OFFSET", place.path().join("offset").to_str().unwrap())
+        .start();
+    run.says("the past is here");
+    let mut tail = place.program(&["tail", "--lines", "0", "--format", "jsonl"]).start();
+    for seconds in [-3_600, 0, 3_600, -3_600] {
+        set(seconds);
+        // What happens from now on is read as ever.
+        let now = feed.truth().newest();
+        tail.line(|line| crate::tail::is_later(line, &now));
+    }
+    let sure = feed.truth().newest();
+    tail.line(|line| crate::tail::is_later(line, &sure));
+    drop(tail);
+    // The service did live by that clock: it is an hour behind now.
+    let behind =
+        place.rows("select max(receivedAt) < max(eventTime) - interval '50 minutes' as is_behind from anthropic_logs");
+    assert_eq!(behind[0]["is_behind"], true, "{behind:?}");
+    let late = place.rows("select count(*) as n from activities where late");
+    assert_eq!(late[0]["n"], 0);
+    let outcome = run.terminate();
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+    assert!(!outcome.stderr.contains("WARN") && !outcome.stderr.contains("ERROR"), "{}", outcome.stderr);
+    let (_, all) = feed.end();
+    all.until(&sure).holds_up_to(&all, &place);
+}
