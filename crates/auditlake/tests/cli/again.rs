@@ -53,7 +53,7 @@ fn what_comes_back_poorer_is_drift_and_the_first_record_stays() {
     let place = Place::new();
     // Names are blank from the second reading on, a second after the first.
     let words =
-        ["--frozen", "--people", "20", "--days", "10", "--fault", "blank-names=100%:1", "--fault", "unknown=5%"];
+        ["--frozen", "--people", "20", "--days", "10", "--fault", "blank-names=100%:1s", "--fault", "unknown=5%"];
     let feed = Feed::start(&place, &words);
     source(&place, &feed, "");
     let mut run = place.program(&["run", "--port", "0"]).start();
