@@ -110,7 +110,10 @@ pub fn join_parts<const N: usize>(parts: [&str; N]) -> Option<String> {
         if at > 0 {
             text.push(PART_SEPARATOR);
         }
-        text.extend(part.chars().map(|sign| if sign.is_control() { '\u{fffd}' } else { sign }));
+        match part.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+            true => text.push_str(part),
+            false => text.extend(part.chars().map(|sign| if sign.is_control() { '\u{fffd}' } else { sign })),
+        }
     }
     Some(text)
 }

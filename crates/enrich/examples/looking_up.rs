@@ -2,7 +2,8 @@
 //!
 //! Without a file, a month of the simulated organisation; without a database, that of its networks. Cold is a new enricher
 //! that has said nothing yet, and whose every answer is made; warm is the same one again. "All new" gives each activity an
-//! address and a user agent of its own, so that nothing that was said before is of use.
+//! address and a user agent of its own: a version that no other has. "Nothing alike" gives each a program of its own as well,
+//! which only somebody does who wants to keep us busy: then the parser of user agents is run for each.
 
 use std::{hint::black_box, path::PathBuf, time::Instant};
 
@@ -46,10 +47,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     run("cold", &enricher, &records);
     run("warm", &enricher, &records);
     run("warm", &enricher, &records);
-    let new: Vec<String> = raws.iter().enumerate().map(|(at, raw)| all_new(raw, at)).collect();
-    let activities: Vec<Activity> = new.iter().map(|raw| Activity::parse_str(raw)).collect::<Result<_, _>>()?;
-    let records: Vec<Record> = activities.iter().map(Record::of).collect();
-    run("all new", &Enricher::new(options), &records);
+    for (name, agent) in [("all new", ""), ("nothing alike", "Program")] {
+        let new: Vec<String> = raws.iter().enumerate().map(|(at, raw)| all_new(raw, at, agent)).collect();
+        let activities: Vec<Activity> = new.iter().map(|raw| Activity::parse_str(raw)).collect::<Result<_, _>>()?;
+        let records: Vec<Record> = activities.iter().map(Record::of).collect();
+        run(name, &Enricher::new(options.clone()), &records);
+    }
     Ok(())
 }
 
@@ -65,17 +68,21 @@ fn run(name: &str, enricher: &Enricher, records: &[Record]) {
     let seconds = started.elapsed().as_secs_f64();
     let [places, agents, people] = found;
     println!(
-        "{name:>8}: {:>10.0} activities a second ({places} places, {agents} agents, {people} people)",
+        "{name:>13}: {:>10.0} activities a second ({places} places, {agents} agents, {people} people)",
         records.len() as f64 / seconds
     );
 }
 
 /// The same activity from an address and with a user agent that no other has.
-fn all_new(raw: &str, at: usize) -> String {
+fn all_new(raw: &str, at: usize, program: &str) -> String {
     let mut value = raw.to_owned();
     let address = format!("2001:db8:{:x}:{:x}::1", 0x100 + at % 16, at / 16);
-    let agent =
-        format!("Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 Chrome/1{at}.0.0.0 Safari/537.36");
+    let mut agent = format!(
+        "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/1{at}.0.0.0 Safari/537.36"
+    );
+    if !program.is_empty() {
+        agent = format!("{agent} {program}{at}x/1.0");
+    }
     for (name, text) in [("\"ip_address\":\"", address), ("\"user_agent\":\"", agent)] {
         let Some(start) = value.find(name).map(|at| at + name.len()) else { continue };
         let Some(end) = value[start..].find('"').map(|end| start + end) else { continue };

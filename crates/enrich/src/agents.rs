@@ -3,10 +3,14 @@
 //! Programs that are no browsers come from `data/clients.txt`, browsers and operating systems from `woothee`. User agents are
 //! written by strangers: no more than [`MAX_BYTES`] of one are looked at.
 
-use std::sync::LazyLock;
+mod forms;
+
+use std::{borrow::Cow, sync::LazyLock};
 
 use activity::join_parts;
 use woothee::parser::{Parser, WootheeResult};
+
+pub(crate) use forms::Forms;
 
 /// So much of a user agent is looked at. Real ones are shorter.
 pub const MAX_BYTES: usize = 512;
@@ -44,17 +48,43 @@ pub fn head(agent: &str) -> &str {
     &agent[..agent.floor_char_boundary(MAX_BYTES)]
 }
 
-/// What a user agent stands for, as the text that is stored; `None` if it tells nothing.
-pub fn look_up(agent: &str) -> Option<String> {
-    let agent = head(agent).trim();
-    if agent.is_empty() || agent == "-" || agent.eq_ignore_ascii_case("unknown") {
-        return None;
+/// What a user agent stands for.
+struct Parts<'a> {
+    client: &'static str,
+    version: &'a str,
+    browser: &'a str,
+    browser_version: &'a str,
+    os: &'a str,
+    os_version: Cow<'a, str>,
+    device: &'static str,
+}
+
+impl Parts<'_> {
+    /// The text that is stored.
+    fn join(&self) -> Option<String> {
+        let Parts { client, version, browser, browser_version, os, os_version, device } = self;
+        join_parts([client, version, browser, browser_version, os, os_version, device])
     }
+}
+
+/// The part of a user agent that tells something; `None` if nothing does.
+fn telling(agent: &str) -> Option<&str> {
+    let agent = head(agent).trim();
+    (!agent.is_empty() && agent != "-" && !agent.eq_ignore_ascii_case("unknown")).then_some(agent)
+}
+
+/// What a user agent stands for, as the text that is stored; `None` if it tells nothing.
+#[cfg(test)]
+fn look_up(agent: &str) -> Option<String> {
+    parts_of(telling(agent)?).join()
+}
+
+fn parts_of(agent: &str) -> Parts<'_> {
     let lower = agent.to_ascii_lowercase();
     let found = CLIENTS.iter().find(|client| client.is(&lower));
     let parsed = Parser::new().parse(agent).unwrap_or_default();
     let is_browser = parsed.browser_type == "browser" && matches!(parsed.category, "pc" | "smartphone" | "mobilephone");
-    let (os, os_version) = system(&parsed, &lower);
+    let os = system(&parsed, &lower);
     let by_system = device(&parsed, os, &lower);
     let (client, device) = match found {
         Some(client) if client.device == "auto" => (client.name, by_system),
@@ -73,7 +103,7 @@ pub fn look_up(agent: &str) -> Option<String> {
         None if client == "other" => first_version(agent),
         None => "",
     };
-    join_parts([client, version, browser, browser_version, os, os_version, device])
+    Parts { client, version, browser, browser_version, os, os_version: system_version(parsed), device }
 }
 
 impl Client {
@@ -107,19 +137,18 @@ fn known(text: &str) -> &str {
     if text == "UNKNOWN" { "" } else { text }
 }
 
-/// The operating system and its version.
-fn system<'r>(parsed: &'r WootheeResult, lower: &str) -> (&'r str, &'r str) {
-    let version = known(&parsed.os_version);
+/// The operating system.
+fn system<'a>(parsed: &WootheeResult<'a>, lower: &str) -> &'a str {
     match parsed.os {
-        "Mac OSX" => ("macOS", version),
-        "iPhone" | "iPad" | "iPod" | "iOS" => ("iOS", version),
-        "Windows 10" => ("Windows", "10"),
-        "Windows 8.1" => ("Windows", "8.1"),
-        "Windows 8" => ("Windows", "8"),
-        "Windows 7" => ("Windows", "7"),
-        "Windows Vista" => ("Windows", "Vista"),
-        "Windows XP" => ("Windows", "XP"),
-        "Windows UNKNOWN Ver" => ("Windows", ""),
+        "Mac OSX" => "macOS",
+        "iPhone" | "iPad" | "iPod" | "iOS" => "iOS",
+        "Windows 10"
+        | "Windows 8.1"
+        | "Windows 8"
+        | "Windows 7"
+        | "Windows Vista"
+        | "Windows XP"
+        | "Windows UNKNOWN Ver" => "Windows",
         "" | "UNKNOWN" => {
             // Programs write it in their own words.
             let words = [
@@ -129,9 +158,21 @@ fn system<'r>(parsed: &'r WootheeResult, lower: &str) -> (&'r str, &'r str) {
                 ("windows", "Windows"),
                 ("linux", "Linux"),
             ];
-            (words.into_iter().find(|(word, _)| lower.contains(word)).map_or("", |(_, os)| os), "")
+            words.into_iter().find(|(word, _)| lower.contains(word)).map_or("", |(_, os)| os)
         }
-        os => (os, version),
+        os => os,
+    }
+}
+
+/// The version of the operating system.
+fn system_version<'a>(parsed: WootheeResult<'a>) -> Cow<'a, str> {
+    match parsed.os {
+        "" | "UNKNOWN" | "Windows UNKNOWN Ver" => Cow::Borrowed(""),
+        os => match os.strip_prefix("Windows ") {
+            Some(version @ ("10" | "8.1" | "8" | "7" | "Vista" | "XP")) => Cow::Borrowed(version),
+            _ if parsed.os_version == "UNKNOWN" => Cow::Borrowed(""),
+            _ => parsed.os_version,
+        },
     }
 }
 

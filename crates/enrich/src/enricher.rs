@@ -65,6 +65,7 @@ struct Memory {
     known: Arc<Known>,
     places: Cache,
     agents: Cache,
+    forms: agents::Forms,
 }
 
 /// A thread remembers so many addresses, and so many user agents.
@@ -78,6 +79,7 @@ thread_local! {
         known: Arc::default(),
         places: Cache::new(REMEMBERED),
         agents: Cache::new(REMEMBERED),
+        forms: agents::Forms::default(),
     });
 }
 
@@ -90,14 +92,13 @@ impl std::fmt::Debug for Enricher {
 impl Enricher {
     /// Reads the files. One that cannot be read is left out until it can; [`Enricher::reports`] says which and why.
     pub fn new(options: Options) -> Enricher {
-        let built_in =
-            options.built_in.and_then(|bytes| match Database::new(Path::new("the built-in database"), bytes) {
-                Ok(database) => Some(Arc::new(database)),
-                Err(error) => {
-                    tracing::error!(%error, "it is not in use");
-                    None
-                }
-            });
+        let built_in = options.built_in.and_then(|bytes| match Database::new(Path::new(BUILT_IN), bytes) {
+            Ok(database) => Some(Arc::new(database)),
+            Err(error) => {
+                tracing::error!(%error, "it is not in use");
+                None
+            }
+        });
         let files = Files {
             databases: options
                 .databases
@@ -125,7 +126,7 @@ impl Enricher {
                 memory.places.clear();
                 memory.agents.clear();
             }
-            let Memory { known, places, agents, .. } = memory;
+            let Memory { known, places, agents, forms, .. } = memory;
             let actor = &record.activity.actor;
             let place = match actor.text("ip_address") {
                 // An address has at most 45 characters; what is longer is none.
@@ -137,7 +138,7 @@ impl Enricher {
             let agent = match actor.text("user_agent") {
                 Some(text) if known.user_agents && !text.is_empty() => {
                     let text = agents::head(text);
-                    agents.get(text, || agents::look_up(text))
+                    agents.get(text, || forms.look_up(text))
                 }
                 _ => None,
             };
@@ -203,9 +204,7 @@ impl Enricher {
             .filter(|file| !file.is_absent())
             .map(|file| of_database(&file.path, file.value.as_deref(), file.trouble.as_ref()))
             .collect();
-        all.extend(
-            files.built_in.as_deref().map(|database| of_database(Path::new("(built in)"), Some(database), None)),
-        );
+        all.extend(files.built_in.as_deref().map(|database| of_database(Path::new(BUILT_IN), Some(database), None)));
         all.extend(files.directory.as_ref().map(|file| {
             let trouble = file.trouble.as_ref();
             of_directory(&file.path, file.value.as_deref(), trouble)
@@ -239,6 +238,9 @@ pub struct Report {
     pub problems: Vec<Problem>,
 }
 
+/// What stands where the path of the built-in database would.
+const BUILT_IN: &str = "(built in)";
+
 /// A location database that was made longer ago is old: networks move.
 pub const OLD_DAYS: i64 = 60;
 
@@ -252,6 +254,12 @@ pub fn inspect(options: &Options) -> Vec<Report> {
             Err(message) => Err(EnrichError::Database { path: path.clone(), message }),
         });
         all.push(of_database(path, database.as_ref().ok(), database.as_ref().err()));
+    }
+    if let Some(bytes) = &options.built_in {
+        let database = Database::new(Path::new(BUILT_IN), bytes.clone());
+        let report = of_database(Path::new(BUILT_IN), database.as_ref().ok(), database.as_ref().err());
+        // It comes with the program: there is no newer one.
+        all.push(Report { is_old: false, ..report });
     }
     if let Some(path) = &options.directory {
         let read = std::fs::read(path).map_err(|error| EnrichError::Read { path: path.clone(), error });

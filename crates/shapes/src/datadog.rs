@@ -48,10 +48,12 @@ pub(crate) static FIELDS: &[Field] = &[
     field("network.client.geoip.user_type", Kind::Text, "what kind of user it belongs to"),
     field("http.useragent", Kind::Text, "`actor.user_agent`"),
     field("http.useragent_details.browser.family", Kind::Text, "the browser, or else the client"),
+    field("http.useragent_details.browser.major", Kind::Text, "its major version"),
     field("http.useragent_details.browser.version", Kind::Text, "its version"),
     field("http.useragent_details.os.family", Kind::Text, "the operating system"),
+    field("http.useragent_details.os.major", Kind::Text, "its major version"),
     field("http.useragent_details.os.version", Kind::Text, "its version"),
-    field("http.useragent_details.device.family", Kind::Text, "the class of device"),
+    field("http.useragent_details.device.category", Kind::Text, "`Desktop`, `Mobile`, `Tablet`, `Bot`, `Other`"),
     field("http.useragent_details.client.name", Kind::Text, "what talks to Claude"),
     field("http.useragent_details.client.version", Kind::Text, "its version"),
     field("http.method", Kind::Text, "of a Compliance API call"),
@@ -156,14 +158,17 @@ fn http(row: &Row, members: Option<&Members>, o: &mut Object) {
     o.some("useragent", row.actor_user_agent);
     o.object("useragent_details", |o| {
         o.object("browser", |o| {
+            let version = agent.browser.map_or(agent.client_version, |_| agent.browser_version);
             o.some("family", agent.browser.or(agent.client));
-            o.some("version", agent.browser.map_or(agent.client_version, |_| agent.browser_version));
+            o.some("major", version.map(major));
+            o.some("version", version);
         });
         o.object("os", |o| {
             o.some("family", agent.os);
+            o.some("major", agent.os_version.map(major));
             o.some("version", agent.os_version);
         });
-        o.object("device", |o| o.some("family", agent.device));
+        o.object("device", |o| o.some("category", agent.device.map(device)));
         o.object("client", |o| {
             o.some("name", agent.client);
             o.some("version", agent.client_version);
@@ -173,4 +178,19 @@ fn http(row: &Row, members: Option<&Members>, o: &mut Object) {
     o.some("method", members.text("request_method").as_deref());
     o.some("url", members.text("request_method").and_then(|_| members.text("url")).as_deref());
     o.some_value("status_code", members.integer("status_code"));
+}
+
+fn major(version: &str) -> &str {
+    version.split('.').next().unwrap_or_default()
+}
+
+/// The class of device in Datadog's words.
+fn device(device: &str) -> &'static str {
+    match device {
+        "desktop" => "Desktop",
+        "mobile" => "Mobile",
+        "tablet" => "Tablet",
+        "bot" => "Bot",
+        _ => "Other",
+    }
 }

@@ -27,7 +27,6 @@ pub(crate) static FIELDS: &[Field] = &[
     field("event.dataset", Kind::Text, "`anthropic.compliance`"),
     field("event.created", Kind::Text, "when it was stored here"),
     field("event.ingested", Kind::Text, "when it was stored here; the cluster may write its own"),
-    field("event.sequence", Kind::Integer, "the number of the commit that stored it"),
     field("event.severity", Kind::Integer, "1 informational, 2 low, 3 medium, 4 high"),
     field("event.original", Kind::Text, "the activity as it was received"),
     field("user.id", Kind::Text, "user id, or whatever id the actor has"),
@@ -71,6 +70,7 @@ pub(crate) static FIELDS: &[Field] = &[
     field("auditlake.outcome", Kind::Text, "the outcome, where `event.outcome` has no word for it, too"),
     field("auditlake.read_only", Kind::Boolean, "whether nothing was changed"),
     field("auditlake.guessed", Kind::Boolean, "whether no catalogue has the type"),
+    field("auditlake.commit", Kind::Integer, "the number of the commit that stored it"),
     field("auditlake.target", Kind::Text, "whom or what it was done to"),
     field("auditlake.resources", Kind::Json, "the id of everything that was touched"),
     field("auditlake.source", Kind::Text, "the configured source"),
@@ -151,7 +151,6 @@ fn event(row: &Row, meaning: &Meaning, o: &mut Object) {
         o.time("created", time);
         o.time("ingested", time);
     }
-    o.some_value("sequence", row.seq);
     o.value("severity", meaning.severity_of(row.outcome));
     o.text("original", row.raw);
 }
@@ -221,6 +220,7 @@ fn ours(row: &Row, o: &mut Object) {
     o.text("outcome", row.outcome);
     o.value("read_only", row.read_only);
     o.value("guessed", row.guessed);
+    o.some_value("commit", row.seq);
     o.some("target", row.target);
     o.texts("resources", row.resources.iter().copied());
     o.some("source", Some(row.source));

@@ -5,6 +5,7 @@
 
 mod csv;
 mod table;
+mod unified;
 
 use std::{borrow::Cow, fmt};
 

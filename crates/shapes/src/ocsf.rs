@@ -148,7 +148,6 @@ impl Event<'_, '_> {
         o.text("log_name", "claude-compliance-logs");
         o.text("log_provider", "Anthropic");
         o.some_value("logged_time", row.received_at.map(|time| time.div_euclid(1_000)));
-        o.some_value("sequence", row.seq.and_then(|seq| i32::try_from(seq).ok()));
         o.some("tenant_uid", row.organization_id);
         o.texts("labels", [row.category].into_iter().chain(row.guessed.then_some("guessed")));
     }

@@ -2,10 +2,12 @@
 //!
 //! The same as `select * from anthropic_logs`, worked out of the row instead of by the engine.
 
+use std::borrow::Cow;
+
 use crate::{
     flat::{Field, Kind, field},
     json::{List, Object, object},
-    row::{Agent, Person, Place, Row},
+    row::{Person, Place, Row},
 };
 
 pub(crate) static FIELDS: &[Field] = &[
@@ -75,22 +77,20 @@ pub(crate) fn write(row: &Row, out: &mut Vec<u8>) {
         for name in FIELDS[19..29].iter().map(|field| field.path) {
             o.json(name, b"null");
         }
-        actor(row, o);
-        o.whole_object("tags", |o| {
-            o.text("category", row.category);
-            o.text("outcome", row.outcome);
-            o.text("product", row.product);
-            o.some("own_read", row.own_read.then_some("true"));
-            for (name, value) in row.agent.named() {
-                o.some(name, value);
-            }
-        });
+        match has_actor(row) {
+            true => o.whole_object("actor", |o| actor(row, |name, value| o.foreign_text(name, value))),
+            false => o.json("actor", b"null"),
+        }
+        o.whole_object("tags", |o| tags(row, |name, value| o.text(name, value)));
         match row.resources.is_empty() {
             true => o.json("resources", b"null"),
             false => o.list("resources", |list| row.resources.iter().for_each(|id| list.text(id))),
         }
         o.text("serviceName", row.product);
-        enrichments(row, o);
+        match look_ups(row).iter().any(Option::is_some) {
+            true => o.list("enrichments", |list| enrichments(row, list)),
+            false => o.json("enrichments", b"null"),
+        }
         o.value("readOnly", row.read_only);
         o.text("rawLog", row.raw);
         o.text("activityID", row.id);
@@ -124,91 +124,130 @@ fn source(row: &Row, o: &mut Object) {
     o.nullable("srcUserType", place.user_type);
 }
 
+/// Whether there is an actor of whom anything is known.
+pub(crate) fn has_actor(row: &Row) -> bool {
+    row.actor_type.is_some() || !row.actor_other.is_empty()
+}
+
 /// Every member of the actor, flattened, with the short names `id`, `email` and `ip` beside.
-fn actor(row: &Row, o: &mut Object) {
-    if row.actor_type.is_none() && row.actor_other.is_empty() {
-        return o.json("actor", b"null");
-    }
-    o.whole_object("actor", |o| {
-        let mut there = |name: &str, value: Option<&str>| {
-            if let Some(value) = value {
-                o.text(name, value);
-            }
-        };
-        there("type", row.actor_type);
-        there("id", row.actor_id());
-        there("email", row.actor_email);
-        there("ip", row.actor_ip);
-        there("email_address", row.actor_email);
-        there("user_id", row.actor_user_id);
-        there("ip_address", row.actor_ip);
-        there("user_agent", row.actor_user_agent);
-        there("api_key_id", row.actor_api_key_id);
-        there("admin_api_key_id", row.actor_admin_api_key_id);
-        // A member that is itself named `id`, `email` or `ip` gives way: a map has each key once.
-        for (name, value) in row.actor_other.iter().filter(|(name, _)| !matches!(*name, "id" | "email" | "ip")) {
-            o.foreign_text(name, value);
+pub(crate) fn actor(row: &Row, mut put: impl FnMut(&str, &str)) {
+    let there = [
+        ("type", row.actor_type),
+        ("id", row.actor_id()),
+        ("email", row.actor_email),
+        ("ip", row.actor_ip),
+        ("email_address", row.actor_email),
+        ("user_id", row.actor_user_id),
+        ("ip_address", row.actor_ip),
+        ("user_agent", row.actor_user_agent),
+        ("api_key_id", row.actor_api_key_id),
+        ("admin_api_key_id", row.actor_admin_api_key_id),
+    ];
+    for (name, value) in there {
+        if let Some(value) = value {
+            put(name, value);
         }
-    });
+    }
+    // A member that is itself named `id`, `email` or `ip` gives way: a map has each key once.
+    for (name, value) in row.actor_other.iter().filter(|(name, _)| !matches!(*name, "id" | "email" | "ip")) {
+        put(name, value);
+    }
+}
+
+/// What is known of the activity in a word each.
+pub(crate) fn tags(row: &Row, mut put: impl FnMut(&str, &str)) {
+    put("category", row.category);
+    put("outcome", row.outcome);
+    put("product", row.product);
+    if row.own_read {
+        put("own_read", "true");
+    }
+    some(row.agent.named(), put);
+}
+
+/// A look-up that said something.
+#[derive(Clone, Copy)]
+pub(crate) struct LookUp<'a> {
+    pub(crate) name: &'static str,
+    pub(crate) provider: Option<&'a str>,
+    /// What was looked up: the kind, and the value.
+    pub(crate) kind: &'static str,
+    pub(crate) value: Option<&'a str>,
+}
+
+/// The look-ups that said something: place, agent, person.
+pub(crate) fn look_ups<'a>(row: &Row<'a>) -> [Option<LookUp<'a>>; 3] {
+    let place = LookUp { name: "geoip", provider: row.place.database, kind: "ip_address", value: row.actor_ip };
+    let agent =
+        LookUp { name: "user_agent", provider: Some("auditlake"), kind: "user_agent", value: row.actor_user_agent };
+    let value = row.any_email().or(row.actor_user_id);
+    let person = LookUp { name: "directory", provider: Some("directory"), kind: "actor", value };
+    [
+        (row.place != Place::default()).then_some(place),
+        (!row.agent.is_empty()).then_some(agent),
+        (row.person != Person::default()).then_some(person),
+    ]
+}
+
+/// What the look-up at this place of [`look_ups`] said.
+pub(crate) fn said(row: &Row, look_up: usize, put: impl FnMut(&str, &str)) {
+    match look_up {
+        0 => place(row, put),
+        1 => some(row.agent.named(), put),
+        _ => {
+            let person = &row.person;
+            let service = person.is_service_account.map(|is| if is { "true" } else { "false" });
+            let named = [
+                ("user_id", person.user_id),
+                ("name", person.name),
+                ("department", person.department),
+                ("manager", person.manager),
+                ("service_account", service),
+            ];
+            some(named, put);
+        }
+    }
+}
+
+fn some<const N: usize>(named: [(&str, Option<&str>); N], mut put: impl FnMut(&str, &str)) {
+    for (name, value) in named {
+        if let Some(value) = value.filter(|value| !value.is_empty()) {
+            put(name, value);
+        }
+    }
+}
+
+fn place(row: &Row, put: impl FnMut(&str, &str)) {
+    let place = &row.place;
+    // The stored text has the numbers as the database spelt them.
+    let stored = |at: usize| place.text.and_then(|text| text.split('\u{1f}').nth(at)).map(Cow::Borrowed);
+    let number = stored(1).or_else(|| place.as_number.map(|number| number.to_string().into()));
+    let latitude = stored(6).or_else(|| place.latitude.map(|degrees| degrees.to_string().into()));
+    let longitude = stored(7).or_else(|| place.longitude.map(|degrees| degrees.to_string().into()));
+    let named = [
+        ("country_code", place.country),
+        ("as_number", number.as_deref()),
+        ("as_organization", place.as_organization),
+        ("city", place.city),
+        ("connection_type", place.connection_type),
+        ("isp", place.isp),
+        ("latitude", latitude.as_deref()),
+        ("longitude", longitude.as_deref()),
+        ("user_type", place.user_type),
+    ];
+    some(named, put);
 }
 
 /// An entry for each look-up that said something.
-fn enrichments(row: &Row, o: &mut Object) {
-    let (place, agent, person) = (&row.place, &row.agent, &row.person);
-    if *place == Place::default() && agent.is_empty() && *person == Person::default() {
-        return o.json("enrichments", b"null");
-    }
-    o.list("enrichments", |list| {
-        if *place != Place::default() {
-            geo(row, list);
-        }
-        if *agent != Agent::default() {
-            list.object(|o| {
-                o.whole_object("data", |o| agent.named().into_iter().for_each(|(name, value)| o.some(name, value)));
-                of(o, "user_agent", Some("auditlake"), "user_agent", row.actor_user_agent);
-            });
-        }
-        if *person != Person::default() {
-            list.object(|o| {
-                o.whole_object("data", |o| {
-                    o.some("user_id", person.user_id);
-                    o.some("name", person.name);
-                    o.some("department", person.department);
-                    o.some("manager", person.manager);
-                    o.some("service_account", person.is_service_account.map(|is| if is { "true" } else { "false" }));
-                });
-                of(o, "directory", Some("directory"), "actor", row.any_email().or(row.actor_user_id));
-            });
-        }
-    });
-}
-
-fn geo(row: &Row, list: &mut List) {
-    let place = &row.place;
-    // The stored text has the numbers as the database spelt them.
-    let stored = |at: usize| place.text.and_then(|text| text.split('\u{1f}').nth(at)).map(str::to_owned);
-    let number = stored(1).or_else(|| place.as_number.map(|number| number.to_string()));
-    let latitude = stored(6).or_else(|| place.latitude.map(|degrees| degrees.to_string()));
-    let longitude = stored(7).or_else(|| place.longitude.map(|degrees| degrees.to_string()));
-    list.object(|o| {
-        o.whole_object("data", |o| {
-            o.some("country_code", place.country);
-            o.some("as_number", number.as_deref());
-            o.some("as_organization", place.as_organization);
-            o.some("city", place.city);
-            o.some("connection_type", place.connection_type);
-            o.some("isp", place.isp);
-            o.some("latitude", latitude.as_deref());
-            o.some("longitude", longitude.as_deref());
-            o.some("user_type", place.user_type);
+fn enrichments(row: &Row, list: &mut List) {
+    for (at, look_up) in look_ups(row).into_iter().enumerate() {
+        let Some(look_up) = look_up else { continue };
+        list.object(|o| {
+            o.whole_object("data", |o| said(row, at, |name, value| o.text(name, value)));
+            o.text("name", look_up.name);
+            o.nullable("provider", look_up.provider);
+            o.text("type", look_up.kind);
+            o.nullable("value", look_up.value);
         });
-        of(o, "geoip", place.database, "ip_address", row.actor_ip);
-    });
-}
-
-fn of(o: &mut Object, name: &str, provider: Option<&str>, kind: &str, value: Option<&str>) {
-    o.text("name", name);
-    o.nullable("provider", provider);
-    o.text("type", kind);
-    o.nullable("value", value);
+    }
 }

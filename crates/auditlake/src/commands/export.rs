@@ -38,12 +38,8 @@ pub async fn run(config: &Config, words: &Export) -> Result<ExitCode> {
     let sink = Sink::new(shape, format, words.output.as_deref())?;
     let lake = Arc::new(Lake::find(config, "export").await?);
     let plan = plan::Plan::of(&lake, since, until).await?;
-    // The engine's own columns have the types of the unified record; everything else is made of what is stored.
-    let columns = match (shape, format) {
-        (Shape::Unified, ExportFormat::Parquet) => Wanted::Unified,
-        (Shape::Raw, _) => Wanted::Raw,
-        _ => Wanted::Plain,
-    };
+    // Everything is made of what is stored: the engine's views make maps and lists of it, one value at a time.
+    let columns = if shape == Shape::Raw { Wanted::Raw } else { Wanted::Plain };
     let select = Select {
         filter,
         seqs: Seqs { after: None, until: Some(plan.seq) },
@@ -99,7 +95,6 @@ async fn write(window: Result<Vec<RecordBatch>>, shape: Shape, format: ExportFor
             let mut csv = Csv::new(shape);
             lines(&batches, shape, move |columns, at, out| csv.line(&columns.row(at), out))
         }
-        ExportFormat::Parquet if shape == Shape::Unified => Ok(Piece::Rows(batches)),
         ExportFormat::Parquet => {
             let mut table = Table::new(shape);
             for batch in &batches {

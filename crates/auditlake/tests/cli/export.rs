@@ -2,6 +2,7 @@
 
 use std::{fs, io::Read};
 
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::Value;
 
 use crate::{
@@ -44,6 +45,11 @@ fn unified_is_what_the_table_says() {
     let wanted = place.rows("select * from anthropic_logs order by eventTime, eventID");
     let found = lines(&place.run(&["export", "--shape", "unified"]).ok());
     assert_eq!(found.len(), wanted.len());
+    place.run(&["export", "--shape", "unified", "-o", "all.parquet"]).ok();
+    let file = fs::File::open(place.path().join("all.parquet")).unwrap();
+    let columns = ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap();
+    let columns: Vec<u8> = columns.flat_map(|batch| web::json_lines(&batch.unwrap()).unwrap()).collect();
+    assert_eq!(lines(&String::from_utf8(columns).unwrap()), wanted);
     for (found, wanted) in found.iter().zip(&wanted) {
         assert_eq!(found, wanted);
         assert!(found.as_object().unwrap().keys().eq(wanted.as_object().unwrap().keys()), "in their order");

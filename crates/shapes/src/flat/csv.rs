@@ -1,10 +1,13 @@
 //! CSV (RFC 4180) that is safe to open in a spreadsheet.
 //!
-//! A text that a spreadsheet would take for a formula (it begins with `=`, `+`, `-`, `@`, a tab or a carriage return) gets an
-//! apostrophe before it. Numbers stay what they are.
+//! A text that a spreadsheet would take for a formula (it begins with `=`, `+`, `-`, `@`, one of these in full width, a tab or a
+//! line end) gets an apostrophe before it. Numbers stay what they are.
 
 use super::{Cells, Kind, plain};
 use crate::{Shape, row::Row};
+
+/// What a formula may begin with, or what spreadsheets drop before one.
+const FORMULA: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'];
 
 /// Writes rows of a shape as lines of CSV.
 #[derive(Debug)]
@@ -40,8 +43,8 @@ impl Csv {
             }
             let Some(json) = json else { continue };
             let text = plain(json);
-            let is_formula = !matches!(field.kind, Kind::Integer | Kind::Float | Kind::Boolean)
-                && text.starts_with(['=', '+', '-', '@', '\t', '\r']);
+            let is_formula =
+                !matches!(field.kind, Kind::Integer | Kind::Float | Kind::Boolean) && text.starts_with(FORMULA);
             match is_formula {
                 true => cell(&format!("'{text}"), out),
                 false => cell(&text, out),
@@ -76,14 +79,18 @@ mod tests {
     #[test]
     fn runs_nothing() {
         let raw = r#"{"id":"activity_1","created_at":"2026-01-01T00:00:00Z","type":"x","actor":null}"#;
-        for text in ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx", "=cmd|'/c calc'!A1"] {
+        for text in ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx", "\n=1", "\u{ff1d}1", "=cmd|'/c calc'!A1"] {
             let row = Row { name: text, id: "activity_1", actor_email: Some(text), raw, ..Row::default() };
             for shape in [Shape::Unified, Shape::Datadog, Shape::Ecs, Shape::Ocsf] {
                 let mut out = Vec::new();
                 Csv::new(shape).line(&row, &mut out);
                 let line = String::from_utf8(out).unwrap();
                 let cells = line.trim_end().split(',').map(|cell| cell.trim_start_matches('"'));
-                assert_eq!(cells.clone().find(|cell| cell.starts_with(['=', '+', '@', '\t', '\r'])), None, "{line}");
+                assert_eq!(
+                    cells.clone().find(|cell| cell.starts_with(['=', '+', '@', '\t', '\r', '\u{ff1d}'])),
+                    None,
+                    "{line}"
+                );
                 assert!(line.contains(&format!("'{text}")), "{line}");
             }
         }

@@ -29,7 +29,6 @@ pub(crate) static FIELDS: &[Field] = &[
     field("metadata.log_name", Kind::Text, "`claude-compliance-logs`"),
     field("metadata.log_provider", Kind::Text, "`Anthropic`"),
     field("metadata.logged_time", Kind::Integer, "when it was stored, in milliseconds since 1970"),
-    field("metadata.sequence", Kind::Integer, "the number of the commit that stored it"),
     field("metadata.tenant_uid", Kind::Text, "`organization_id`"),
     field("metadata.labels", Kind::Json, "the category in the catalogue; `guessed` if no catalogue has the type"),
     field("cloud.provider", Kind::Text, "`Anthropic`"),
