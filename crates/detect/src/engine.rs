@@ -329,35 +329,19 @@ impl State {
     /// Answers how many entries there are more.
     fn put(&mut self, unit: &Unit, entity: &str, entry: Entry, is_new: bool) -> usize {
         match self {
-            State::Lines(lines) => {
-                if !lines.contains_key(entity) {
-                    lines.insert(Arc::from(entity), Line { is_ordered: true, ..Line::default() });
+            State::Lines(lines) => match lines.get_mut(entity) {
+                Some(line) => line.put(unit, entry, is_new),
+                None => {
+                    let mut line = Line { is_ordered: true, ..Line::default() };
+                    let more = line.put(unit, entry, is_new);
+                    lines.insert(Arc::from(entity), line);
+                    more
                 }
-                let Some(line) = lines.get_mut(entity) else { return 0 };
-                if matches!(unit.plan, Plan::NewValue { .. }) && line.is_had(&entry) {
-                    return 0;
-                }
-                if is_new {
-                    touch(&mut line.touched, entry.time.div_euclid(unit.group));
-                }
-                line.is_ordered &= line
-                    .entries
-                    .last()
-                    .is_none_or(|last| (last.time, &last.id, last.slot) <= (entry.time, &entry.id, entry.slot));
-                line.entries.push(entry);
-                1
-            }
-            State::Tallies(all) => {
-                if !all.contains_key(entity) {
-                    all.insert(Arc::from(entity), Tallied::default());
-                }
-                let Some(tallied) = all.get_mut(entity) else { return 0 };
-                let day = entry.time.div_euclid(DAY);
-                if is_new {
-                    touch(&mut tallied.touched, day);
-                }
-                tallied.days.entry(day).or_default().put(entry)
-            }
+            },
+            State::Tallies(all) => match all.get_mut(entity) {
+                Some(tallied) => tallied.put(entry, is_new),
+                None => all.entry(Arc::from(entity)).or_default().put(entry, is_new),
+            },
         }
     }
 
@@ -390,7 +374,31 @@ fn touch(touched: &mut Vec<i64>, stretch: i64) {
     }
 }
 
+impl Tallied {
+    fn put(&mut self, entry: Entry, is_new: bool) -> usize {
+        let day = entry.time.div_euclid(DAY);
+        if is_new {
+            touch(&mut self.touched, day);
+        }
+        self.days.entry(day).or_default().put(entry)
+    }
+}
+
 impl Line {
+    fn put(&mut self, unit: &Unit, entry: Entry, is_new: bool) -> usize {
+        if matches!(unit.plan, Plan::NewValue { .. }) && self.is_had(&entry) {
+            return 0;
+        }
+        if is_new {
+            touch(&mut self.touched, entry.time.div_euclid(unit.group));
+        }
+        let last = self.entries.last();
+        self.is_ordered &=
+            last.is_none_or(|last| (last.time, &last.id, last.slot) <= (entry.time, &entry.id, entry.slot));
+        self.entries.push(entry);
+        1
+    }
+
     /// Whether an entry in order is not the first of its value and day: only the first counts for a value that is new.
     fn is_had(&self, entry: &Entry) -> bool {
         let is_next = self.is_ordered && self.entries.last().is_some_and(|last| last.time <= entry.time);
@@ -437,6 +445,11 @@ impl Tally {
 /// The stretches that activities in the touched ones can change.
 fn stretches(unit: &Unit, touched: &mut Vec<i64>) -> BTreeSet<i64> {
     // An activity at the end of a stretch reaches farthest.
-    let more = (unit.plan.reach() + unit.group - 1) / unit.group;
-    std::mem::take(touched).into_iter().flat_map(|stretch| stretch..=stretch + more).collect()
+    let stretches = |reach: i64| (reach + unit.group - 1) / unit.group;
+    let (before, more) = match unit.plan.ahead() {
+        0 => (0, stretches(unit.plan.reach())),
+        // What ends something says so where that began, and nowhere later.
+        ahead => (stretches(ahead), 0),
+    };
+    std::mem::take(touched).into_iter().flat_map(|stretch| stretch - before..=stretch + more).collect()
 }

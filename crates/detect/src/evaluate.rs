@@ -9,8 +9,9 @@ use std::{
 use rsigma_parser::{ConditionExpr, ConditionOperator, Quantifier};
 
 use crate::{
+    finding,
     matching::Entry,
-    pack::DAY,
+    pack::{DAY, SECOND},
     plan::{Plan, Stage},
 };
 
@@ -31,12 +32,14 @@ pub(crate) struct Found {
     pub count: u64,
     pub last: i64,
     pub values: Vec<Arc<str>>,
+    /// Where it is a gap: its beginning, and its end if it has one.
+    pub gap: Option<(i64, Option<i64>)>,
 }
 
 /// The alert that entries make between `start` and `end`, if they make one. `entries` are in order.
 pub(crate) fn evaluate(plan: &Plan, entries: &[Entry], start: i64, end: i64) -> Option<Found> {
     let from = entries.partition_point(|entry| entry.time < start.saturating_sub(plan.reach()));
-    let to = entries.partition_point(|entry| entry.time < end);
+    let to = entries.partition_point(|entry| entry.time < end.saturating_add(plan.ahead()));
     let entries = &entries[from..to.max(from)];
     let begin = entries.partition_point(|entry| entry.time < start);
     if begin == entries.len() {
@@ -44,6 +47,7 @@ pub(crate) fn evaluate(plan: &Plan, entries: &[Entry], start: i64, end: i64) -> 
     }
     let mut proof = Proof::new(entries);
     match plan {
+        Plan::Gap { within } => return gap(&entries[begin..], *within, end),
         Plan::Staged { stages, last } => staged(stages, last, entries, start, &mut proof),
         plan => met(plan, entries, begin, |from, to| proof.add(from, to)),
     }
@@ -111,8 +115,44 @@ fn met(plan: &Plan, entries: &[Entry], begin: usize, mut add: impl FnMut(usize, 
             }
         }
         Plan::NewValue { within, learn } => new_values(entries, begin, *within, *learn, &mut add),
-        Plan::Baseline { .. } | Plan::Staged { .. } => {}
+        Plan::Baseline { .. } | Plan::Staged { .. } | Plan::Gap { .. } => {}
     }
+}
+
+/// The gaps that begin before `end`: each from the first match of condition 0 to the next one of condition 1.
+fn gap(entries: &[Entry], within: i64, end: i64) -> Option<Found> {
+    let mut evidence: Vec<Entry> = Vec::new();
+    let mut gaps: Vec<(i64, Option<i64>)> = Vec::new();
+    for entry in entries {
+        let open = gaps.last().filter(|(_, end)| end.is_none()).map(|(begun, _)| *begun);
+        match (entry.slot, open) {
+            (0, Some(_)) if entry.time < end => {}
+            (0, None) if entry.time < end => gaps.push((entry.time, None)),
+            (1, Some(begun)) if entry.time - begun <= within => {
+                gaps.pop();
+                gaps.push((begun, Some(entry.time)));
+            }
+            _ => continue,
+        }
+        evidence.push(entry.clone());
+    }
+    let values = gaps.iter().map(|(begun, ended)| gap_in_words(*begun, *ended).into()).collect();
+    let last = evidence.last()?.time;
+    Some(Found { count: evidence.len() as u64, evidence, last, values, gap: gaps.last().copied() })
+}
+
+fn gap_in_words(begun: i64, ended: Option<i64>) -> String {
+    match ended {
+        Some(ended) => {
+            let minutes = (ended - begun) / (60 * SECOND);
+            format!("{} to {}, {} h {} min", shown(begun), shown(ended), minutes / 60, minutes % 60)
+        }
+        None => format!("since {}", shown(begun)),
+    }
+}
+
+fn shown(micros: i64) -> String {
+    finding::shown(jiff::Timestamp::from_microsecond(micros).unwrap_or_default())
 }
 
 /// A plan whose conditions are partly what other plans find in the same entries.
@@ -235,7 +275,7 @@ impl<'e> Proof<'e> {
         let mut evidence: Vec<Entry> = picked.into_iter().cloned().collect();
         evidence.dedup_by(|one, other| one.time == other.time && one.id == other.id);
         let count = evidence.len() as u64;
-        Some(Found { evidence, count, last, values })
+        Some(Found { evidence, count, last, values, gap: None })
     }
 }
 
@@ -333,5 +373,6 @@ pub(crate) fn baseline(plan: &Plan, days: &BTreeMap<i64, Tally>, day: i64) -> Op
         count: today.count,
         last: today.last,
         values: vec![format!("{} before at most", busiest).into()],
+        gap: None,
     })
 }

@@ -3,10 +3,10 @@
 use std::{borrow::Cow, collections::HashMap};
 
 use auditlake_store::alert::{Finding, Step};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 
-use crate::{engine::Names, evaluate::Found, pack::Unit, template::push};
+use crate::{engine::Names, evaluate::Found, pack::Unit, rule::Rule, template::push};
 
 /// The alert's id, from rule, entity and the beginning of the stretch alone.
 pub(crate) fn id(rule: &str, entity: &str, start: i64) -> String {
@@ -56,6 +56,8 @@ pub(crate) fn make(
         search: search.as_ref().map(|search| search.fill(400, quoted)),
     });
     let time = |micros: i64| Timestamp::from_microsecond(micros).unwrap_or(Timestamp::UNIX_EPOCH);
+    let gap = found.gap.iter().flat_map(|(begun, ended)| around(time(*begun), ended.map(time)));
+    let next_steps = gap.chain(next_steps).collect();
     let since =
         found.evidence.last().and_then(|entry| names.name(entry.source)).and_then(|source| followed.get(source));
     let mut shown = String::new();
@@ -71,8 +73,8 @@ pub(crate) fn make(
         first: time(first.map_or(found.last, |entry| entry.time)),
         last: time(found.last),
         activities: found.evidence.iter().take(most).map(|entry| entry.id.as_ref().to_owned()).collect(),
-        summary: summary(unit),
-        next_steps: next_steps.collect(),
+        summary: summary(unit, &found),
+        next_steps,
         false_positives: rule.false_positives.clone(),
         tags: rule.tags.clone(),
         organization: first.and_then(|entry| names.name(entry.organization)).map(str::to_owned),
@@ -81,8 +83,38 @@ pub(crate) fn make(
     }
 }
 
-fn summary(unit: &Unit) -> String {
+fn summary(unit: &Unit, found: &Found) -> String {
     let rule = &unit.rule;
+    let mut text = said(rule);
+    if found.gap.is_some() {
+        text.push_str(&format!(" The gap: {}.", found.values.join("; ")));
+    }
+    text
+}
+
+/// What to look at around a gap: what came last before it and, once it has ended, what came first after it.
+pub(crate) fn around(begun: Timestamp, ended: Option<Timestamp>) -> Vec<Step> {
+    let hour = SignedDuration::from_hours(1);
+    let before = begun.checked_sub(hour).unwrap_or(begun);
+    let mut steps = vec![Step {
+        text: "What happened last before the gap".to_owned(),
+        search: Some(format!("time:>={} time:<={}", shown(before), shown(begun))),
+    }];
+    if let Some(ended) = ended {
+        let after = ended.checked_add(hour).unwrap_or(ended);
+        steps.push(Step {
+            text: "What came first after the gap".to_owned(),
+            search: Some(format!("time:>={} time:<{}", shown(ended), shown(after))),
+        });
+    }
+    steps
+}
+
+pub(crate) fn shown(time: Timestamp) -> String {
+    jiff::fmt::strtime::format("%Y-%m-%dT%H:%M:%SZ", time).unwrap_or_else(|_| time.to_string())
+}
+
+fn said(rule: &Rule) -> String {
     match (rule.description.trim(), rule.more.why.trim()) {
         (about, "") | ("", about) => about.to_owned(),
         (about, why) if about == why => about.to_owned(),

@@ -187,7 +187,7 @@ impl Pack {
             let plan = match &rule.kind {
                 Kind::Sigma(_) if !bases.contains_key(&rule.id) => continue,
                 Kind::Sigma(_) => Ok((Plan::Each, vec![(rule.id.clone(), Vec::new(), Vec::new())])),
-                Kind::Detector(_, detector) if bases.contains_key(&rule.id) => detected(rule, detector),
+                Kind::Detector(_, detector) if bases.contains_key(&rule.id) => detected(rule, detector, &known),
                 Kind::Correlation(correlation) => {
                     let plan = known.correlated(correlation);
                     if plan.is_ok() && !correlation.generate {

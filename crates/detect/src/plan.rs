@@ -52,6 +52,10 @@ pub(crate) enum Plan {
     Posture {
         weaker: Vec<Weaker>,
     },
+    /// From a match of the first condition to the next one of the second.
+    Gap {
+        within: i64,
+    },
     /// What other correlations find counts as conditions of this one.
     Staged {
         stages: Vec<Stage>,
@@ -70,6 +74,14 @@ pub(crate) struct Stage {
 }
 
 impl Plan {
+    /// How far an activity reaches into earlier event time, in microseconds: the end of something belongs to its beginning.
+    pub fn ahead(&self) -> i64 {
+        match self {
+            Plan::Gap { within } => *within,
+            _ => 0,
+        }
+    }
+
     /// How far an activity reaches into later event time, in microseconds.
     pub fn reach(&self) -> i64 {
         match self {
@@ -80,6 +92,7 @@ impl Plan {
             | Plan::Ordered { span, .. }
             | Plan::Travel { span, .. } => *span,
             Plan::NewValue { within, .. } => *within * DAY,
+            Plan::Gap { within } => *within,
             Plan::Baseline { history, .. } => *history * DAY,
             Plan::Staged { stages, last } => {
                 // Stages stand in the order in which they need each other: at worst, each reaches back from the one before.
@@ -96,7 +109,7 @@ const MOST_CONDITIONS: usize = 64;
 pub(crate) type Condition = (String, Vec<String>, Vec<String>);
 pub(crate) type Planned = Result<(Plan, Vec<Condition>), String>;
 
-pub(crate) fn detected(rule: &Rule, detector: &Detector) -> Planned {
+pub(crate) fn detected(rule: &Rule, detector: &Detector, known: &Known) -> Planned {
     let fields = |of: &Option<OneOrMany>| of.as_ref().map(OneOrMany::list).unwrap_or_default();
     let days = |span: &Span, name: &str| match span.0 / 86_400 {
         days @ 1..=400 => Ok(days as i64),
@@ -139,12 +152,23 @@ pub(crate) fn detected(rule: &Rule, detector: &Detector) -> Planned {
         Detector::Posture { weaker } => {
             for way in weaker {
                 let is_named = way.setting.is_some() != (way.from.is_some() && way.to.is_some());
-                let is_ranked = (way.order.len() > 1) ^ way.grows ^ way.shrinks;
-                if !is_named || !is_ranked {
-                    return Err("detector: each of `weaker` has either `setting` or `from` and `to`, and one of `order`, `grows`, `shrinks`".to_owned());
+                let ranks = [way.order.len() > 1, way.grows, way.shrinks, way.shortens];
+                if !is_named || ranks.into_iter().filter(|is_said| *is_said).count() != 1 {
+                    return Err("detector: each of `weaker` has either `setting` or `from` and `to`, and one of `order`, `grows`, `shrinks`, `shortens`".to_owned());
                 }
             }
             one(Plan::Posture { weaker: weaker.clone() }, Vec::new(), Vec::new())
+        }
+        Detector::Gap { ends, within } => {
+            let within = days(within, "within")?.min(30) * DAY;
+            let id = known.id(ends);
+            match known.bases.contains_key(&id) {
+                true => Ok((
+                    Plan::Gap { within },
+                    vec![(rule.id.clone(), Vec::new(), Vec::new()), (id, Vec::new(), Vec::new())],
+                )),
+                false => Err(format!("detector: no rule with a detection is named {ends}")),
+            }
         }
         Detector::Silence => Err("a silence rule has no detection".to_owned()),
     }

@@ -38,7 +38,7 @@ fn update(seen: &Seen, setting: &str, way: &Weaker) -> Option<String> {
     })
 }
 
-fn is_weaker(way: &Weaker, before: Option<&Value>, after: Option<&Value>) -> bool {
+fn is_weaker<'v>(way: &Weaker, before: Option<&'v Value<'v>>, after: Option<&'v Value<'v>>) -> bool {
     if !way.order.is_empty() {
         let place = |value: Option<&Value>| {
             let text = value.and_then(Value::scalar_text).unwrap_or(Cow::Borrowed("null"));
@@ -47,8 +47,49 @@ fn is_weaker(way: &Weaker, before: Option<&Value>, after: Option<&Value>) -> boo
         // A value before that nobody ranked counts as the strongest: what was switched off is off.
         return place(after).is_some_and(|after| place(before).unwrap_or(0) < after);
     }
+    if way.shortens {
+        return is_shorter(before, after);
+    }
     let (before, after) = (size(before), size(after));
     (way.grows && after > before) || (way.shrinks && after < before)
+}
+
+/// Whether one of several periods got shorter. What no period is named for is kept for ever.
+fn is_shorter<'v>(before: Option<&'v Value<'v>>, after: Option<&'v Value<'v>>) -> bool {
+    let of = |list: Option<&'v Value<'v>>, kind: &str| {
+        let Some(Value::Array(items)) = list else { return f64::INFINITY };
+        let named = |kind: &str| items.iter().find(|item| text(item, "data_type") == Some(kind));
+        named(kind).or_else(|| named("all")).map_or(f64::INFINITY, days)
+    };
+    kinds(after).chain(kinds(before)).any(|kind| of(after, kind) < of(before, kind))
+}
+
+/// What periods are named for.
+fn kinds<'v>(list: Option<&'v Value<'v>>) -> impl Iterator<Item = &'v str> {
+    let items = match list {
+        Some(Value::Array(items)) => items.as_slice(),
+        _ => &[],
+    };
+    items.iter().filter_map(|item| text(item, "data_type"))
+}
+
+fn member<'v>(item: &'v Value<'v>, name: &str) -> Option<&'v Value<'v>> {
+    let Value::Object(fields) = item else { return None };
+    fields.iter().find(|(key, _)| key == name).map(|(_, value)| value)
+}
+
+fn text<'v>(item: &'v Value<'v>, name: &str) -> Option<&'v str> {
+    member(item, name).and_then(Value::as_str)
+}
+
+/// A period in days.
+fn days(period: &Value) -> f64 {
+    let duration = size(member(period, "duration"));
+    match text(period, "timescale") {
+        Some("day") => duration,
+        Some("month") => duration * 30.0,
+        _ => f64::INFINITY,
+    }
 }
 
 /// A number, or the number of elements, or of the parts of a text between commas.
@@ -79,7 +120,11 @@ fn shown(value: Option<&Value>) -> String {
             let texts: Vec<String> = items.iter().map(|item| shown(Some(item))).collect();
             format!("[{}]", texts.join(", "))
         }
-        Some(Value::Object(_)) => "{…}".to_owned(),
+        Some(period @ Value::Object(_)) => match (text(period, "data_type"), text(period, "timescale")) {
+            (Some(kind), Some("indefinite")) => format!("{kind} for ever"),
+            (Some(kind), Some(scale)) => format!("{kind} {} {scale}s", shown(member(period, "duration"))),
+            _ => "{…}".to_owned(),
+        },
         Some(scalar) => scalar.scalar_text().unwrap_or_default().into_owned(),
     }
 }

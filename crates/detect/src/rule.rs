@@ -122,6 +122,14 @@ pub enum Detector {
         /// Which, and what weaker means.
         weaker: Vec<Weaker>,
     },
+    /// A stretch that one activity begins and another ends.
+    Gap {
+        /// The rule whose condition ends it.
+        ends: String,
+        /// Not looked for after so long.
+        #[serde(default = "a_week")]
+        within: Span,
+    },
     /// Nothing arrives.
     Silence,
 }
@@ -134,6 +142,7 @@ impl Detector {
             Detector::Travel { .. } => "travel",
             Detector::Baseline { .. } => "baseline",
             Detector::Posture { .. } => "posture",
+            Detector::Gap { .. } => "gap",
             Detector::Silence => "silence",
         }
     }
@@ -163,6 +172,8 @@ pub struct Weaker {
     pub grows: bool,
     /// Weaker when it gets shorter or lower.
     pub shrinks: bool,
+    /// A list of periods (`data_type`, `duration`, `timescale`), weaker when one of them gets shorter.
+    pub shortens: bool,
 }
 
 /// A scalar, as text.

@@ -5,7 +5,7 @@ use auditlake_store::alert::{Alert, Finding, Step};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    finding,
+    finding::{self, around, shown},
     pack::Pack,
     rule::{Rule, Triage},
 };
@@ -87,7 +87,7 @@ fn begins(rule: &Rule, id: String, pulse: &Pulse, since: Timestamp, patience: Si
             Triage::Link { text, search } => Step { text: text.clone(), search: Some(search.clone()) },
         })
         .collect();
-    steps.push(before(since));
+    steps.extend(around(since, None));
     let trouble = pulse.trouble.as_ref().map(|trouble| format!(" {trouble}.")).unwrap_or_default();
     Finding {
         id,
@@ -121,29 +121,10 @@ fn ended(finding: &Finding, end: Timestamp) -> Finding {
         shown(end)
     ));
     finding.last = end.max(finding.last);
-    finding.next_steps.push(Step {
-        text: "What came first after the gap".to_owned(),
-        search: Some(format!("time:>={} time:<{}", shown(end), shown(hour_after(end)))),
-    });
+    finding.next_steps.extend(around(finding.first, Some(end)).into_iter().skip(1));
     finding.next_steps.push(Step {
         text: "Whether logging was switched off and on".to_owned(),
         search: Some("type:org_compliance_api_settings_updated".to_owned()),
     });
     finding
-}
-
-fn before(since: Timestamp) -> Step {
-    let hour = since.checked_sub(SignedDuration::from_hours(1)).unwrap_or(since);
-    Step {
-        text: "What happened last before the gap".to_owned(),
-        search: Some(format!("time:>={} time:<={}", shown(hour), shown(since))),
-    }
-}
-
-fn hour_after(time: Timestamp) -> Timestamp {
-    time.checked_add(SignedDuration::from_hours(1)).unwrap_or(time)
-}
-
-fn shown(time: Timestamp) -> String {
-    jiff::fmt::strtime::format("%Y-%m-%dT%H:%M:%SZ", time).unwrap_or_else(|_| time.to_string())
 }

@@ -84,6 +84,13 @@ title: countries
 name: countries
 correlation: {type: value_count, rules: [base], group-by: [actor.identity], timespan: 1d, condition: {field: src.country, gte: 2}}
 ---
+title: gap
+name: gap
+logsource: {product: anthropic, service: compliance}
+detection: {selection: {type: claude_project_viewed}, condition: selection}
+detector: {type: gap, ends: other, within: 2d}
+auditlake: {group: 6h}
+---
 title: busy
 name: busy
 logsource: {product: anthropic, service: compliance}
@@ -338,4 +345,31 @@ fn correlations_count_correlations() {
         let told: Vec<String> = pack(group, outer).problems.iter().map(ToString::to_string).collect();
         assert!(told.iter().any(|line| line.contains("rule then") && line.contains(reason)), "{told:?}");
     }
+}
+
+#[test]
+fn a_gap_has_a_timeline() {
+    let mut engine = Engine::new(Arc::new(Pack::new(builtin(), load::Loaded::default())));
+    let give = |engine: &mut Engine, at: &str, on: bool| {
+        let json = format!(
+            r#"{{"id":"activity_{at}","created_at":"{at}","organization_id":"org_1","type":"org_compliance_api_settings_updated","actor":{{"type":"user_actor","email_address":"ann@example.com"}},"compliance_api_enabled":{on},"compliance_api_logging_enabled":{on}}}"#
+        );
+        give(engine, &json, None);
+        let mut update = engine.settle();
+        update.findings.retain(|finding| finding.rule == "logging-disabled");
+        update.findings
+    };
+    let searches = |finding: &Finding| {
+        let steps = finding.next_steps.iter().filter_map(|step| step.search.clone());
+        steps.filter(|search| search.starts_with("time:")).collect::<Vec<_>>()
+    };
+    let begun = give(&mut engine, "2026-03-01T23:30:00Z", false).remove(0);
+    assert!(begun.title.ends_with("(since 2026-03-01T23:30:00Z)"), "{}", begun.title);
+    assert_eq!(searches(&begun), ["time:>=2026-03-01T22:30:00Z time:<=2026-03-01T23:30:00Z"]);
+    // The end, on another day, says so in the alert of the beginning.
+    let ended = give(&mut engine, "2026-03-02T01:10:00Z", true);
+    assert_eq!(ended.len(), 1, "{ended:?}");
+    assert_eq!((&ended[0].id, ended[0].count), (&begun.id, 2));
+    assert!(ended[0].summary.contains("2026-03-01T23:30:00Z to 2026-03-02T01:10:00Z, 1 h 40 min"), "{ended:?}");
+    assert_eq!(searches(&ended[0])[1..], ["time:>=2026-03-02T01:10:00Z time:<2026-03-02T02:10:00Z"]);
 }

@@ -13,6 +13,7 @@ mod catalog;
 mod chaos;
 mod check;
 mod clock;
+mod deliver;
 mod demo;
 mod detection;
 mod disk;
