@@ -9,6 +9,7 @@ use std::{
 use arrow::{array::RecordBatch, datatypes::SchemaRef};
 use auditlake_store::{Result, Rows, StoreError};
 use duckdb::{Connection, InterruptHandle, Statement, params_from_iter, types::Value};
+use futures::StreamExt;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{DuckStore, database::Database, error};
@@ -90,7 +91,8 @@ pub(crate) async fn run(store: &DuckStore, query: Query) -> Result<Rows> {
     let batches = futures::stream::unfold((rows, reins, alarm), |(mut rows, reins, alarm)| async move {
         rows.recv().await.map(|piece| (piece, (rows, reins, alarm)))
     });
-    Ok(Rows { schema, batches: Box::pin(batches) })
+    // Who packs an answer asks once more behind its end.
+    Ok(Rows { schema, batches: Box::pin(batches.fuse()) })
 }
 
 struct AbortOnDrop(tokio::task::JoinHandle<()>);

@@ -195,7 +195,7 @@ addEventListener("keydown", (event) => {
   if (event.target.matches("input, textarea, select") || find("dialog[open]")) return;
   const explorer = find("[data-explorer]");
   const actions = {
-    "/": () => field()?.select() ?? location.assign("/explore"),
+    "/": () => (field() ? field().select() : location.assign("/explore")),
     "?": () => find("#help")?.showModal(),
     j: () => explorer && mark(1),
     k: () => explorer && mark(-1),

@@ -53,7 +53,7 @@ pub async fn respond(rows: Rows, form: Form) -> Result<Response, ApiError> {
     let first = batches.try_next().await?;
     let mut encoder = Encoder::new(form, &schema).map_err(unwritable)?;
     let head = encoder.encode(first.as_ref()).map_err(unwritable)?;
-    let rest = rest(encoder, batches, first.is_none());
+    let rest = rest(encoder, batches, first.is_none()).fuse();
     let body = stream::once(async { Ok::<_, StoreError>(head) }).chain(rest);
     let kind = match form {
         Form::Arrow => ARROW_STREAM,

@@ -122,6 +122,6 @@ impl Site {
     }
 
     pub(crate) fn ask(&self) -> Ask<'_> {
-        Ask::new(&*self.engine, &self.memo)
+        Ask::new(&self.engine, &self.memo)
     }
 }

@@ -186,10 +186,26 @@ async fn what_strangers_write_is_text() {
     assert!(page.texts("#newest td.type").contains(&texts[0].to_owned()));
     assert!(page.texts("#newest td.actor").contains(&"aU+202Egpj.exe".to_owned()));
     assert!(page.texts("#whole dd").contains(&texts.len().to_string()));
-    for path in page.attributes("#newest td.type a", "href") {
+    let mut paths = page.attributes("#newest td.type a", "href");
+    let related = site.get(&paths[0]).await.attributes(".related a", "href");
+    assert!(related.iter().any(|path| path.starts_with("/person/")), "{related:?}");
+    paths.extend(related);
+    let links = page.attributes("nav.pages a", "href");
+    paths.extend(
+        links
+            .into_iter()
+            .filter(|path| ["/explore", "/dashboards", "/posture", "/sources", "/sql"].contains(&path.as_str())),
+    );
+    paths.extend(site.get("/dashboards").await.attributes(".boards a", "href"));
+    paths.extend(["/explore/facets", "/explore/live", "/overview/live"].map(str::to_owned));
+    assert!(paths.len() >= 30, "{}", paths.len());
+    for path in paths {
         let page = site.get(&path).await;
         assert_eq!(page.status, 200, "{path}");
-        assert_harmless(&page);
+        match path.contains("/live") || path.ends_with("/facets") {
+            true => assert!(page.texts("script, img, b").is_empty(), "{path}"),
+            false => assert_harmless(&page),
+        }
     }
 }
 
@@ -218,6 +234,11 @@ async fn a_title_of_a_megabyte_is_cut() {
     let page = site.get("/").await;
     assert!(page.body.len() < 80_000, "{} bytes", page.body.len());
     assert!(page.texts("#newest td.target")[0].ends_with('…'));
+    for path in ["/explore", "/explore/facets", "/dashboards/projects", "/dashboards/data", "/dashboards/recent"] {
+        let page = site.get(path).await;
+        assert_eq!(page.status, 200, "{path}");
+        assert!(page.body.len() < 200_000, "{path}: {} bytes", page.body.len());
+    }
     let page = site.get("/activity/activity_1").await;
     assert!(page.body.len() < 60_000, "{} bytes", page.body.len());
     assert!(page.texts(".json .cut").len() >= 2);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use askama::Template;
 use auditlake_store::{
-    Columns, Engine, Result, Select, Window,
+    Columns, Result, Select, Window,
     filter::{Filter, Known, Test},
 };
 use axum::{
@@ -24,7 +24,7 @@ use serde_json::{Map, Value};
 use self::json::Pretty;
 pub use self::panel::Panel;
 use super::{Frame, failed, missing, plain_not_found, render, text};
-use crate::{ApiError, Site, answer::collect_json, text::Moment as _};
+use crate::{ApiError, Site, text::Moment as _};
 
 /// Two activities whose ids differ in upper and lower case only are found alike. More than this never happens.
 const NAMESAKES: u64 = 16;
@@ -84,7 +84,7 @@ async fn beside(State(site): State<Arc<Site>>, id: Id) -> std::result::Result<Re
 /// The activity byte for byte as it was received, to be saved.
 async fn raw(State(site): State<Arc<Site>>, id: Id) -> std::result::Result<Response, ApiError> {
     let Path(id) = id?;
-    let Some(row) = find(&*site.engine, &id, Columns::Raw).await? else { return Ok(plain_not_found()) };
+    let Some(row) = find(&site, &id, Columns::Raw).await? else { return Ok(plain_not_found()) };
     let raw = row.get("rawLog").and_then(Value::as_str).unwrap_or_default().to_owned();
     let name: String = id.chars().filter(|sign| sign.is_ascii_alphanumeric() || *sign == '_').take(80).collect();
     let disposition = format!("attachment; filename=\"{name}.json\"");
@@ -93,8 +93,10 @@ async fn raw(State(site): State<Arc<Site>>, id: Id) -> std::result::Result<Respo
 }
 
 /// The row of the activity with just this id.
-async fn find(engine: &dyn Engine, id: &str, columns: Columns) -> Result<Option<Map<String, Value>>> {
-    let Some(position) = engine.locate(id).await? else { return Ok(None) };
+async fn find(site: &Site, id: &str, columns: Columns) -> Result<Option<Map<String, Value>>> {
+    let sought = id.to_owned();
+    let place = site.ask().once(format!("place of {id}"), async move |engine| engine.locate(&sought).await).await?;
+    let Some(position) = place.as_ref() else { return Ok(None) };
     let select = Select {
         filter: Filter::test(Known::Id, Test::Equals(id.to_owned())),
         window: moment(position.time),
@@ -102,8 +104,8 @@ async fn find(engine: &dyn Engine, id: &str, columns: Columns) -> Result<Option<
         columns,
         ..Select::default()
     };
-    let rows = collect_json(engine.select(&select).await?).await?;
-    Ok(rows.into_iter().find(|row| row.get("eventID").and_then(Value::as_str) == Some(id)))
+    let rows = site.ask().rows(&select).await?;
+    Ok(rows.iter().find(|row| row.get("eventID").and_then(Value::as_str) == Some(id)).cloned())
 }
 
 /// The microsecond that begins at `time`.

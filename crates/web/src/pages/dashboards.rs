@@ -111,7 +111,7 @@ async fn page(State(site): State<Arc<Site>>, Path(name): Path<String>, Query(par
     };
     let path = format!("/dashboards/{}", board.name);
     let answer = async {
-        let ask = site.ask();
+        let ask = site.ask().lasting();
         let scope = scope(&site, &params).await?;
         let picker = Picker::new(ask, &path, &params, &scope).await?;
         let drawn = board.panels.iter().map(|panel| Drawn::load(ask, panel, &scope, &Filter::All));

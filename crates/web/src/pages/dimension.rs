@@ -74,6 +74,9 @@ pub const DIMENSIONS: [Dimension; 22] = [
     plain("department", "Department", "department", "department"),
 ];
 
+/// Longer values, in bytes, have no place in an address.
+pub const LONGEST: usize = 1000;
+
 /// The Explorer's facets are the first ones.
 pub const FACETS: usize = 11;
 
@@ -121,6 +124,9 @@ impl Dimension {
 
     /// The page about a value.
     pub fn link(&self, value: &str) -> Option<String> {
+        if value.len() > LONGEST {
+            return None;
+        }
         let page = match self.page? {
             "person" if value.ends_with("_actor") => return None,
             "person" if value.starts_with("apikey_") || value.contains("_api_key") => "key",

@@ -6,6 +6,7 @@ use std::sync::{Arc, LazyLock};
 use askama::Template;
 use auditlake_store::{
     CountBy, Group, Result, StoreError, Tally, Window,
+    alert::AlertLine,
     filter::{Filter, Known, Test},
 };
 use axum::{
@@ -40,6 +41,8 @@ use crate::{
 /// So many addresses are looked at for whoever else was there, and so many are named.
 const ADDRESSES: u64 = 12;
 const NEIGHBOURS: usize = 10;
+/// So many alerts are listed.
+const ALERTS: usize = 20;
 
 /// A kind of thing that has pages.
 #[derive(Deserialize)]
@@ -71,6 +74,7 @@ struct Page<'a> {
     numbers: Vec<Drawn>,
     panels: Vec<Drawn>,
     neighbours: Vec<Neighbour>,
+    alerts: Vec<AlertLine>,
 }
 
 /// Somebody else at the same addresses.
@@ -101,30 +105,32 @@ async fn page(site: &Site, entity: &'static Entity, id: &str, params: &Params) -
     let filter = entity.filter(id);
     let path = format!("/{}/{}", entity.name, encode(id));
     let answer = async {
-        let ask = site.ask();
+        let ask = site.ask().lasting();
         let status = ask.status().await?;
         let scope = Scope::of(params, Some("all"), &status, now)
             .or_else(|_| Scope::of(&Params::default(), Some("all"), &status, now))
             .map_err(StoreError::Statement)?;
         let drawn = try_join_all(entity.panels.iter().map(|panel| Drawn::load(ask, panel, &scope, &filter)));
-        let (seen, picker, drawn, neighbours) = try_join!(
+        let (seen, picker, drawn, neighbours, alerts) = try_join!(
             ask.total(filter.clone(), Window::default()),
             Picker::new(ask, &path, params, &scope),
             drawn,
             neighbours(ask, entity, &filter, &scope),
+            alerts(site, id),
         )?;
-        Ok::<_, StoreError>((scope, seen, picker, drawn, neighbours))
+        Ok::<_, StoreError>((scope, seen, picker, drawn, neighbours, alerts))
     };
     match answer.await {
-        Ok((_, seen, _, _, _)) if seen.count == 0 => {
+        Ok((_, seen, ..)) if seen.count == 0 => {
             let message = format!("No activity in this log names {}.", text::plain(id, 200));
             missing(site, &message, Some("look for a part of it in the Explorer, with * around it"))
         }
-        Ok((scope, seen, picker, drawn, neighbours)) => {
+        Ok((scope, seen, picker, drawn, neighbours, alerts)) => {
             let (numbers, panels) = drawn.into_iter().flatten().filter(Drawn::is_filled).partition(Drawn::is_number);
             let frame = Frame::of(site, format!("{} · {}", text::plain(id, 60), entity.title));
             let explore = explore(&scope, &filter.to_string());
-            let page = Page { frame, entity, id, now, seen, explore, scope, picker, numbers, panels, neighbours };
+            let page =
+                Page { frame, entity, id, now, seen, explore, scope, picker, numbers, panels, neighbours, alerts };
             render(StatusCode::OK, &page)
         }
         Err(error) => failed(site, &error),
@@ -136,6 +142,15 @@ impl Entity {
         let test = |field: &String| Some(Filter::test(Known::by_name(field)?, Test::Equals(id.to_owned())));
         Filter::or(self.fields.iter().filter_map(test))
     }
+}
+
+/// Alerts about it, and those whose title names it; the newest first.
+async fn alerts(site: &Site, id: &str) -> Result<Vec<AlertLine>> {
+    let Some(alerts) = &site.alerts else { return Ok(Vec::new()) };
+    let mut lines = alerts.lines().await?;
+    lines.retain(|line| line.entity == id || (id.len() > 5 && line.title.contains(id)));
+    lines.truncate(ALERTS);
+    Ok(lines)
 }
 
 /// Who else came from the addresses that were used most.

@@ -23,7 +23,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use futures::{TryFutureExt, try_join};
+use futures::try_join;
 use jiff::Timestamp;
 
 use self::table::Table;
@@ -37,7 +37,6 @@ use super::{
 };
 use crate::{
     ApiError, Site,
-    answer::collect_json,
     ask::Ask,
     scope::{Params, Scope},
     text::Count as _,
@@ -219,7 +218,7 @@ impl Found {
         let limit = asked.limit();
         let columns = Columns::Summary;
         let select = Select { filter: asked.filter.clone(), window, limit: Some(limit), columns, ..Select::default() };
-        let rows = ask.engine.select(&select).and_then(collect_json);
+        let rows = ask.rows(&select);
         let (all, failed, rows) = try_join!(ask.histogram(&all), ask.histogram(&failed), rows)?;
         let sum = |buckets: &[auditlake_store::Bucket]| buckets.iter().map(|bucket| bucket.count).sum();
         Ok(Found {
@@ -227,7 +226,7 @@ impl Found {
             total: sum(&all),
             failed: sum(&failed),
             chart: Chart::new(&all, &failed, since, until, width),
-            table: Table::new(asked, rows),
+            table: Table::new(asked, &rows),
             limit,
         })
     }

@@ -34,7 +34,7 @@ impl Picker {
     pub async fn new(ask: Ask<'_>, path: &str, params: &Params, scope: &Scope) -> Result<Picker> {
         let column = "organizationID".to_owned();
         let count = CountBy { column, filter: Filter::All, window: Window::default(), limit: ORGANIZATIONS };
-        let counts = ask.count_by(&count).await?;
+        let counts = ask.lasting().count_by(&count).await?;
         let bare = params.with("since", None).with("until", None).with("open", None);
         let choice = |(name, title, _): (&str, &'static str, u64)| Choice {
             title,

@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use activity::{Activity, Record};
 use askama::Template;
 use auditlake_store::{
-    Latest, Result, StoreError, Window,
+    Engine, Latest, Result, StoreError, Window,
     filter::{self, Filter, parse_time},
 };
 use axum::{
@@ -36,9 +36,10 @@ const EARLIER: usize = 12;
 const CATEGORIES: &str = "category:(organization_settings OR sso OR domains OR directory_sync OR members OR invites OR join_requests OR \
      network_access OR data_protection OR encryption_keys OR inference_hooks OR cowork OR compliance OR claude_code OR code_review OR \
      code_security OR usage_reports OR github OR google_drive OR slack OR mcp OR plugins OR billing) read_only:false -outcome:failure \
-     -type:*_user_*";
+     -type:*_user_* -type:*_vulnerability_* -type:*_onboarding_guide_*";
 
 /// A setting with the changes of it that the log shows, the newest first.
+#[derive(Clone)]
 pub struct Setting {
     pub name: String,
     pub subject: Option<String>,
@@ -74,15 +75,17 @@ async fn page(State(site): State<Arc<Site>>, Query(params): Query<Params>) -> Re
     });
     let wrong = text.filter(|_| parsed.is_none()).map(|text| format!("“{}” is not a time", text::plain(text, 60)));
     match settings(&site, parsed).await {
-        Ok(mut settings) => {
+        Ok(settings) => {
             let mut orgs: Vec<String> = settings.iter().filter_map(|setting| setting.org.clone()).collect();
             orgs.sort();
             orgs.dedup();
             let org = params.get("org").map(str::to_owned);
-            settings.retain(|setting| org.is_none() || setting.org == org);
+            let settings: Vec<&Setting> =
+                settings.iter().filter(|setting| org.is_none() || setting.org == org).collect();
             let weak = settings.iter().filter(|setting| setting.weakness().is_some()).count();
             let mut groups: BTreeMap<String, Vec<Setting>> = BTreeMap::new();
             for setting in settings {
+                let setting = setting.clone();
                 groups.entry(category_title(&setting.category).to_owned()).or_default().push(setting);
             }
             let frame = Frame::of(&site, "Posture").at("/posture");
@@ -94,20 +97,22 @@ async fn page(State(site): State<Arc<Site>>, Query(params): Query<Params>) -> Re
 }
 
 /// How many settings deserve a look now.
-pub async fn weak(site: &Site) -> Result<Arc<u64>> {
-    let count = async {
-        let settings = settings(site, None).await?;
-        Ok(settings.iter().filter(|setting| setting.weakness().is_some()).count() as u64)
-    };
-    site.ask().once("weak settings".to_owned(), count).await
+pub async fn weak(site: &Site) -> Result<u64> {
+    let settings = settings(site, None).await?;
+    Ok(settings.iter().filter(|setting| setting.weakness().is_some()).count() as u64)
 }
 
 /// Every setting as it was at a time, or is now.
-pub async fn settings(site: &Site, at: Option<Timestamp>) -> Result<Vec<Setting>> {
+pub async fn settings(site: &Site, at: Option<Timestamp>) -> Result<Arc<Vec<Setting>>> {
+    let key = format!("settings {at:?}");
+    site.ask().lasting().once(key, move |engine| async move { read(&*engine, at).await }).await
+}
+
+async fn read(engine: &dyn Engine, at: Option<Timestamp>) -> Result<Vec<Setting>> {
     let filter = filter::parse(CATEGORIES).unwrap_or(Filter::All);
     let window = Window { since: None, until: at };
     let latest = Latest { filter, window, each: EACH, limit: CHANGES };
-    let rows = site.engine.latest(&latest).and_then(collect_json).await?;
+    let rows = engine.latest(&latest).and_then(collect_json).await?;
     let mut found: BTreeMap<(String, Option<String>, Option<String>), Setting> = BTreeMap::new();
     for row in &rows {
         let raw = row.get("rawLog").and_then(Value::as_str).unwrap_or_default();
@@ -146,8 +151,19 @@ impl Setting {
 
     /// The name as people say it.
     pub fn title(&self) -> String {
-        let words =
-            self.name.trim_start_matches("org_").trim_start_matches("claude_organization_").replace(['_', '.'], " ");
+        let (stem, field) = self.name.split_once('.').unwrap_or((&self.name, ""));
+        let stem = ["org_", "claude_organization", "claude_"]
+            .iter()
+            .find_map(|start| stem.strip_prefix(start))
+            .unwrap_or(stem);
+        // What the field says already is not said twice.
+        let is_said = stem.is_empty() || stem.ends_with("settings") || stem.ends_with(field) || field.starts_with(stem);
+        let words = match (field, is_said) {
+            ("", _) => stem.to_owned(),
+            (field, true) => field.to_owned(),
+            (field, false) => format!("{stem}: {field}"),
+        };
+        let words = words.replace(['_', '.'], " ");
         let mut signs = words.chars();
         signs.next().map_or_else(String::new, |first| first.to_uppercase().chain(signs).collect())
     }
@@ -155,5 +171,24 @@ impl Setting {
     /// Why somebody should look at it, if so.
     pub fn weakness(&self) -> Option<&'static str> {
         setting::weakness(&self.name, &self.last()?.after)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn titles_say_things_once() {
+        let check = |name: &str, title: &str| {
+            let name = name.to_owned();
+            let setting = Setting { name, subject: None, org: None, category: String::new(), changes: Vec::new() };
+            assert_eq!(setting.title(), title);
+        };
+        check("org_sso", "Sso");
+        check("claude_organization.claude_code_managed_settings", "Claude code managed settings");
+        check("invoice_collection_method.collection_method", "Collection method");
+        check("compliance_api_settings.compliance_api_enabled", "Compliance api enabled");
+        check("billing_emails.cc_email_count", "Billing emails: cc email count");
     }
 }

@@ -72,7 +72,8 @@ async fn page(State(site): State<Arc<Site>>) -> Response {
         let ledger = LedgerQuery { limit: Some(ENTRIES), ..LedgerQuery::default() };
         let ledger = site.engine.ledger(&ledger);
         let status = ask.status().await?;
-        let (silences, unknown, entries) = try_join!(silences(&site, &status, now), ask.count_by(&unknown), ledger)?;
+        let (silences, unknown, entries) =
+            try_join!(silences(&site, &status, now), ask.lasting().count_by(&unknown), ledger)?;
         Ok((status, silences, unknown, entries))
     };
     match answer.await {
@@ -116,7 +117,7 @@ pub async fn silences(site: &Site, status: &Status, now: Timestamp) -> Result<Ve
     let width = std::time::Duration::from_secs(3_600);
     let since = crate::scope::floor(newest - SignedDuration::from_hours(24 * DAYS), width);
     let window = Window { since: Some(since), until: None };
-    let buckets = site.ask().histogram(&Histogram { filter: Filter::All, window, width }).await?;
+    let buckets = site.ask().lasting().histogram(&Histogram { filter: Filter::All, window, width }).await?;
     let mut list = Vec::new();
     for pair in buckets.windows(2) {
         let from = pair[0].start.saturating_add(width).unwrap_or(pair[0].start);

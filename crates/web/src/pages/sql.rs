@@ -57,7 +57,7 @@ struct Page<'a> {
     answer: Option<Answer>,
     wrong: Option<(String, Option<String>)>,
     waits: bool,
-    columns: Vec<(String, String)>,
+    columns: Arc<Vec<(String, String)>>,
     csv_url: String,
 }
 
@@ -167,9 +167,11 @@ fn cell(row: &Map<String, Value>, name: &str) -> Option<String> {
 }
 
 /// What the view `activities` has; nothing if the engine does not say.
-async fn columns(site: &Site) -> Vec<(String, String)> {
-    let Ok(found) = site.engine.sql(query("describe activities", SHOWN)).await else { return Vec::new() };
-    let Ok(batches) = found.collect().await else { return Vec::new() };
-    let rows = batches.iter().flat_map(objects);
-    rows.filter_map(|row| Some((cell(&row, "column_name")?, cell(&row, "column_type")?))).collect()
+async fn columns(site: &Site) -> Arc<Vec<(String, String)>> {
+    let described = site.ask().lasting().once("describe activities".to_owned(), async |engine| {
+        let batches = engine.sql(query("describe activities", SHOWN)).await?.collect().await?;
+        let rows = batches.iter().flat_map(objects);
+        Ok(rows.filter_map(|row| Some((cell(&row, "column_name")?, cell(&row, "column_type")?))).collect())
+    });
+    described.await.unwrap_or_default()
 }

@@ -2,19 +2,21 @@
 
 use activity::catalog;
 use auditlake_store::{Columns, LedgerQuery, LedgerRow, Result};
+use futures::try_join;
 use serde_json::Value;
 
 use super::{
-    super::{dimension::Dimension, line::Line, text},
+    super::{
+        dimension::{Dimension, LONGEST},
+        line::Line,
+        text,
+    },
     Entry, find,
 };
 use crate::{Site, scope::Params};
 
 /// More entries of the ledger than this belong to no commit.
 const ENTRIES: u64 = 50;
-
-/// Longer values, in bytes, have no place in an address.
-const LONGEST: usize = 1000;
 
 /// Everything about one activity.
 pub struct Panel {
@@ -40,8 +42,8 @@ pub struct Related {
 
 impl Panel {
     pub async fn load(site: &Site, id: &str) -> Result<Option<Panel>> {
-        let Some(record) = find(&*site.engine, id, Columns::Unified).await? else { return Ok(None) };
-        let Some(summary) = find(&*site.engine, id, Columns::Summary).await? else { return Ok(None) };
+        let (record, summary) = try_join!(find(site, id, Columns::Unified), find(site, id, Columns::Summary))?;
+        let Some((record, summary)) = record.zip(summary) else { return Ok(None) };
         let seq = summary.get("seq").and_then(Value::as_u64).unwrap_or_default();
         let line = Line::of(summary)?;
         let text = |name: &str| record.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();

@@ -4,15 +4,18 @@ use auditlake_store::{
     Columns, CountBy, Result, Select, StoreError, Tally,
     filter::{self, Filter},
 };
-use futures::TryFutureExt;
 use serde_json::{Value, json};
 
 use super::{
-    super::{dimension::Dimension, line::Line, stack::Stack, text},
+    super::{
+        dimension::{Dimension, LONGEST},
+        line::Line,
+        stack::Stack,
+        text,
+    },
     Definition, Kind,
 };
 use crate::{
-    answer::collect_json,
     ask::Ask,
     scope::{Params, Scope},
 };
@@ -122,6 +125,7 @@ impl Drawn {
     /// Those of one value, in the Explorer.
     pub fn explore_value(&self, scope: &Scope, value: &str) -> String {
         let more = match self.dimension {
+            _ if value.len() > LONGEST => String::new(),
             Some(dimension) if value.is_empty() => format!("-{}:*", dimension.field),
             Some(dimension) => dimension.filter(value).to_string(),
             None => String::new(),
@@ -194,14 +198,16 @@ async fn answer(
                 };
                 let text = format!("{written} {more}").trim().to_owned();
                 let page = dimension.and_then(|dimension| dimension.link(&value));
-                Bar { count, percent, explore: explore(scope, &text), page, value }
+                // Of a value that fits no address, all that the panel counts is shown.
+                let text = if value.len() > LONGEST { written } else { &text };
+                Bar { count, percent, explore: explore(scope, text), page, value }
             };
             Answer::Top(counts.into_iter().map(bar).collect())
         }
         Kind::List => {
             let select = Select { filter, window, limit: Some(LINES), columns: Columns::Summary, ..Select::default() };
-            let rows = ask.engine.select(&select).and_then(collect_json).await?;
-            Answer::List(rows.into_iter().map(Line::of).collect::<Result<_>>()?)
+            let rows = ask.rows(&select).await?;
+            Answer::List(rows.iter().cloned().map(Line::of).collect::<Result<_>>()?)
         }
     })
 }

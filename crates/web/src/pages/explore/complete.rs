@@ -1,6 +1,6 @@
 //! `/explore/complete`: what may stand where somebody is writing: fields, types, values that occur.
 
-use std::{ops::Range, sync::Arc};
+use std::{ops::Range, sync::Arc, time::Duration};
 
 use activity::catalog;
 use auditlake_store::{
@@ -11,13 +11,16 @@ use axum::{
     Json,
     extract::{Query, State},
 };
+use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
 use super::super::{dimension::DIMENSIONS, text};
-use crate::{ApiError, Site, ask::Ask};
+use crate::{ApiError, Site, ask::Ask, scope::floor};
 
 /// So many are offered.
 const MOST: usize = 12;
+/// Values are offered that occur in the last so many days of the log.
+const DAYS: i64 = 30;
 
 #[derive(Deserialize)]
 pub struct Question {
@@ -50,7 +53,7 @@ pub async fn complete(
     let bare = word.trim_start_matches('-');
     let sign = &word[..word.len() - bare.len()];
     let offers = match bare.split_once(':') {
-        Some((field, value)) => values(site.ask(), field, value).await?,
+        Some((field, value)) => values(site.ask().lasting(), field, value).await?,
         None => names(bare),
     };
     let offer = |(text, note): (String, String)| Offer { text: format!("{sign}{text}"), from, to, note };
@@ -106,18 +109,25 @@ async fn counted(ask: Ask<'_>, name: &str, known: Known, start: &str) -> Result<
     let Some(dimension) = DIMENSIONS.iter().find(|dimension| Known::by_name(dimension.field) == Some(known)) else {
         return Ok(Vec::new());
     };
+    let newest = ask.status().await?.newest.unwrap_or_default();
+    let since = floor(newest - SignedDuration::from_hours(24 * DAYS), Duration::from_secs(24 * 3_600));
+    let window = Window { since: Some(since), until: None };
+    // One answer serves every letter that is typed, unless what is meant is rare.
     let pattern = Glob::new([start.to_owned(), String::new()]).filter(|_| known.kind() != Kind::Address);
-    let begin = match pattern {
-        Some(pattern) => Filter::test(known, Test::Pattern(pattern)),
-        None => Filter::All,
-    };
-    let count = CountBy { column: dimension.column.to_owned(), filter: begin, window: Window::default(), limit: 200 };
-    let counts = match ask.count_by(&count).await {
-        Ok(counts) => counts,
-        Err(auditlake_store::StoreError::Statement(_)) => return Ok(Vec::new()),
-        Err(error) => return Err(error),
-    };
+    let rare = pattern.map(|pattern| Filter::test(known, Test::Pattern(pattern)));
     let start = start.to_ascii_lowercase();
+    let mut counts = Arc::default();
+    for filter in [Some(Filter::All), rare].into_iter().flatten() {
+        let count = CountBy { column: dimension.column.to_owned(), filter, window, limit: 200 };
+        counts = match ask.count_by(&count).await {
+            Ok(counts) => counts,
+            Err(auditlake_store::StoreError::Statement(_)) => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        if counts.iter().any(|(value, _)| value.to_ascii_lowercase().starts_with(&start)) {
+            break;
+        }
+    }
     let fits = |(value, _): &&(String, u64)| value.to_ascii_lowercase().starts_with(&start) && !value.is_empty();
     let write = |(value, count): &(String, u64)| {
         let written = Filter::test(known, Test::Equals(value.clone())).to_string();

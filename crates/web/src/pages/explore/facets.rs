@@ -14,7 +14,7 @@ use jiff::Timestamp;
 
 use super::{
     super::{
-        dimension::{DIMENSIONS, Dimension, FACETS},
+        dimension::{DIMENSIONS, Dimension, FACETS, LONGEST},
         render, text,
     },
     Asked,
@@ -46,7 +46,7 @@ struct Value {
 }
 
 pub async fn facets(State(site): State<Arc<Site>>, Query(params): Query<Params>) -> Response {
-    match load(site.ask(), params).await {
+    match load(site.ask().lasting(), params).await {
         Ok(facets) => render(StatusCode::OK, &Page { facets }),
         Err(error) => ApiError::from(error).into_response(),
     }
@@ -89,15 +89,16 @@ pub async fn available(ask: Ask<'_>, list: &'static [Dimension]) -> Result<Vec<&
 
 impl Value {
     fn new(asked: &Asked, dimension: &Dimension, value: &str, count: u64, most: u64) -> Value {
-        let filter = dimension.filter(value);
+        // A value that fits no address narrows nothing down.
+        let filter = if value.len() > LONGEST { Filter::All } else { dimension.filter(value) };
         Value {
             text: dimension.label(value).to_owned(),
             hint: dimension.hint(value),
             count,
             percent: 100.0 * count as f64 / most as f64,
             only: asked.narrowed(&filter, false),
-            without: asked.narrowed(&filter, true),
-            is_asked: asked.text.contains(&filter.to_string()),
+            without: if filter == Filter::All { asked.url("/explore") } else { asked.narrowed(&filter, true) },
+            is_asked: filter != Filter::All && asked.text.contains(&filter.to_string()),
         }
     }
 }

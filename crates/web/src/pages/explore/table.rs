@@ -83,9 +83,9 @@ pub fn chosen(asked: &Asked) -> Vec<&'static Column> {
 }
 
 impl Table {
-    pub fn new(asked: &Asked, rows: Vec<Map<String, Value>>) -> Table {
+    pub fn new(asked: &Asked, rows: &[Map<String, Value>]) -> Table {
         let columns = chosen(asked);
-        let rows = rows.into_iter().map(|row| Row::new(asked, &columns, &row)).collect();
+        let rows = rows.iter().map(|row| Row::new(asked, &columns, row)).collect();
         let choice = |column: &'static Column| {
             let is_shown = columns.iter().any(|shown| shown.name == column.name);
             let keep = |other: &&Column| match other.name == column.name {

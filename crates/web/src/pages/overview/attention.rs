@@ -32,7 +32,7 @@ pub async fn concerns(site: &Site, status: &Status, now: Timestamp) -> Result<Ve
     }
     list.extend(alerts(site).await?);
     list.extend(silence(status, now));
-    let weak = *posture::weak(site).await?;
+    let weak = posture::weak(site).await?;
     if weak > 0 {
         let text = if weak == 1 { "setting is weak" } else { "settings are weak" }.to_owned();
         list.push(Concern { level: "medium", count: weak, text, url: "/posture".to_owned() });
@@ -40,7 +40,7 @@ pub async fn concerns(site: &Site, status: &Status, now: Timestamp) -> Result<Ve
     let limit = 1_000;
     let unknown =
         CountBy { column: "eventName".to_owned(), filter: sources::guessed(), window: Window::default(), limit };
-    let types = site.ask().count_by(&unknown).await?.len() as u64;
+    let types = site.ask().lasting().count_by(&unknown).await?.len() as u64;
     if types > 0 {
         let text = if types == 1 { "type is not in the catalogue" } else { "types are not in the catalogue" };
         list.push(Concern { level: "low", count: types, text: text.to_owned(), url: "/sources#drift".to_owned() });

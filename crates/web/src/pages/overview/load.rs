@@ -36,8 +36,8 @@ pub struct View {
 impl View {
     /// Asks everything at once.
     pub async fn load(site: &Site, params: &Params) -> Result<View> {
-        let (ask, now) = (site.ask(), Timestamp::now());
-        let status = ask.status().await?;
+        let (ask, now) = (site.ask().lasting(), Timestamp::now());
+        let status = site.ask().status().await?;
         // What is no time counts as not given.
         let scope = Scope::of(params, None, &status, now)
             .or_else(|_| Scope::of(&Params::default(), None, &status, now))

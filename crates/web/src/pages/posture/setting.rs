@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::text;
 
 /// A change of a setting.
+#[derive(Clone)]
 pub struct Change {
     pub at: Timestamp,
     pub by: String,
