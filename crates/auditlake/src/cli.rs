@@ -81,6 +81,9 @@ pub enum Command {
     /// Access keys for the feed that this deployment serves
     #[command(subcommand)]
     Keys(Keys),
+    /// Who may log in to the pages, where a login is needed
+    #[command(subcommand)]
+    Users(Users),
     /// Write a generated page of the documentation to stdout
     #[command(hide = true)]
     Docs { page: DocsPage },
@@ -539,6 +542,46 @@ pub enum Keys {
         /// Its id, `apikey_01…`
         id: String,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Users {
+    /// Add a user; the password is asked for on a terminal, or read as a line from standard input
+    Add {
+        /// What they log in with
+        name: String,
+        /// What they may do: viewers read; analysts deal with alerts and ask with SQL; admins switch rules, see settings and look-ups
+        #[arg(long, value_parser = role, default_value = "viewer")]
+        role: web::Role,
+    },
+    /// All users
+    List {
+        #[arg(long, value_enum)]
+        format: Option<ListFormat>,
+    },
+    /// Remove a user, at once
+    Remove {
+        /// Their name
+        name: String,
+    },
+    /// Give a user a new password; their sessions end
+    Passwd {
+        /// Their name
+        name: String,
+    },
+    /// Give a user another role
+    Role {
+        /// Their name
+        name: String,
+        /// `viewer`, `analyst` or `admin`
+        #[arg(value_parser = role)]
+        role: web::Role,
+    },
+}
+
+fn role(text: &str) -> Result<web::Role, String> {
+    let all = web::Role::ALL;
+    all.into_iter().find(|role| role.as_str() == text).ok_or_else(|| "it is `viewer`, `analyst` or `admin`".to_owned())
 }
 
 #[derive(Debug, Args)]

@@ -21,6 +21,7 @@ mod run;
 mod search;
 mod simulate;
 mod tail;
+mod users;
 
 use std::process::ExitCode;
 
@@ -61,6 +62,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Simulate(words) => simulate::run(words).await,
         Command::Enrich(words) => enrich::run(&config()?, words).await,
         Command::Keys(words) => keys::run(&config()?, words),
+        Command::Users(words) => users::run(&config()?, words),
         Command::Conformance(words) => conformance::run(words).await,
         Command::Docs { page } => docs::run(*page),
     }

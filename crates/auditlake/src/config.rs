@@ -7,7 +7,7 @@ mod reference;
 mod source;
 
 use std::{
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -38,6 +38,7 @@ pub struct Config {
     pub detect: Detect,
     pub enrich: Enrich,
     pub alerts: Alerts,
+    pub access: Access,
     #[serde(rename = "source")]
     pub sources: Vec<SourceConfig>,
     #[serde(rename = "destination")]
@@ -54,6 +55,30 @@ pub struct Alerts {
 #[serde(default, deny_unknown_fields)]
 pub struct Server {
     pub listen: SocketAddr,
+    pub hosts: Vec<String>,
+    pub behind_proxy: bool,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Access {
+    pub require_login: bool,
+    pub mask_for_viewers: bool,
+    pub idle_minutes: u64,
+    pub session_hours: u64,
+    pub lookups_days: u32,
+}
+
+impl Default for Access {
+    fn default() -> Self {
+        Access {
+            require_login: false,
+            mask_for_viewers: false,
+            idle_minutes: 120,
+            session_hours: 24,
+            lookups_days: 400,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -120,6 +145,7 @@ impl Default for Config {
             detect: Detect::default(),
             enrich: Enrich::default(),
             alerts: Alerts::default(),
+            access: Access::default(),
             sources: Vec::new(),
             destinations: Vec::new(),
         }
@@ -128,7 +154,7 @@ impl Default for Config {
 
 impl Default for Server {
     fn default() -> Self {
-        Server { listen: SocketAddr::from(([127, 0, 0, 1], PORT)) }
+        Server { listen: SocketAddr::from(([127, 0, 0, 1], PORT)), hosts: Vec::new(), behind_proxy: false }
     }
 }
 
@@ -212,7 +238,7 @@ impl Config {
                 ));
             }
         }
-        require_loopback(self.server.listen.ip())
+        Ok(())
     }
 
     /// The data directory: as configured, or the platform's.
@@ -257,17 +283,6 @@ impl Config {
 
 const DESTINATION: &str = "docs/alerts.md shows one of each kind";
 const HINT: &str = "docs/configuration.md lists every setting";
-
-/// Pages and API have no login yet, so nobody but this machine may reach them.
-pub fn require_loopback(address: IpAddr) -> Result<()> {
-    match address.is_loopback() {
-        true => Ok(()),
-        false => Err(hinted(
-            format!("server.listen: {address} can be reached from other machines, and the page has no login"),
-            "listen on 127.0.0.1 or ::1, and put a reverse proxy that asks for a login before it",
-        )),
-    }
-}
 
 /// The file to read: the one that is named, else `auditlake.toml` here or in the platform's configuration directory.
 fn file(named: Option<&Path>) -> Option<PathBuf> {
@@ -375,11 +390,5 @@ mod tests {
         Value::Table(table).try_into::<Config>().unwrap();
         assert!(listed("source").contains(&"key_file"));
         assert!(markdown().contains("AUDITLAKE_QUERY_MAX_ROWS"));
-    }
-
-    #[test]
-    fn only_loopback() {
-        assert!(require_loopback("127.0.0.1".parse().unwrap()).is_ok());
-        assert!(require_loopback("0.0.0.0".parse().unwrap()).unwrap_err().to_string().contains("no login"));
     }
 }

@@ -25,7 +25,7 @@ use crate::{datadir::DataDir, hinted};
 pub use ring::KeyRing;
 
 /// What a key begins with: clients that look take it for a Compliance Access Key, people see whose it is.
-const PREFIX: &str = "sk-ant-api01-lake-";
+pub const PREFIX: &str = "sk-ant-api01-lake-";
 const FILE: &str = "keys.json";
 const VERSION: u32 = 1;
 /// How much of a key's end is kept, so that a person can tell keys apart.

@@ -20,6 +20,7 @@ mod served;
 mod service;
 mod simulated;
 mod stop;
+mod users;
 
 use std::process::ExitCode;
 

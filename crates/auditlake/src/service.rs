@@ -4,6 +4,7 @@
 //! page answers and the sources are collected. On the way back the sources stop first (each finishes its commit), then the
 //! page, then the store.
 
+mod access;
 mod budgets;
 mod deliveries;
 mod delivering;
@@ -14,10 +15,15 @@ mod jobs;
 mod progress;
 mod reports;
 mod rulebook;
+mod settings;
 mod upstream;
 mod watch;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::{Context, Result};
 use axum::serve::ListenerExt;
@@ -27,7 +33,7 @@ use futures::future::join_all;
 use secrecy::{ExposeSecret, SecretString};
 use store_duckdb::DuckStore;
 use tokio::{net::TcpListener, sync, task::JoinHandle};
-use web::{SimulatedBanner, Site};
+use web::{Scribe, SimulatedBanner, Site};
 
 use crate::{
     config::{Config, SourceConfig},
@@ -62,6 +68,7 @@ pub struct Running {
     server: JoinHandle<std::io::Result<()>>,
     reads: Writing,
     delivering: Delivering,
+    scribe: Scribe,
     watched: Arc<watch::Sources>,
     collectors: Collectors,
     detection: detection::Detection,
@@ -84,6 +91,7 @@ impl Running {
         listen: SocketAddr,
         simulated: Option<SimulatedBanner>,
     ) -> Result<Running> {
+        let access = access::open(config, data, listen)?;
         let listener = bind(listen).await?;
         let address = listener.local_addr()?;
         let here = Here::open(config, data, owner)?;
@@ -103,18 +111,22 @@ impl Running {
             .merge(enriching::routes(&store, &enricher))
             .merge(deliveries::routes(Arc::new(store.clone())))
             .merge(jobs::routes(&collectors, closed.clone()));
-        let intake = web::guard::check_token(intake, &token);
         let states = reports::States::default();
         site.sources = states.reader();
         site.alerts = Some(Arc::new(store.clone()));
         site.rules = Some(Arc::new(rulebook::Book::new(config, data, &store)));
+        site.hosts = access::hosts(config, address);
+        site.settings = settings::reader(config, data, address, access.is_some());
+        site.access = access;
+        site.masks_viewers = config.access.mask_for_viewers;
+        let lookups = Arc::new(store.clone());
+        let (notebook, scribe) = Scribe::start(lookups.clone(), config.access.lookups_days, closed.clone());
+        site.notebook = Some(notebook);
+        site.lookups = Some(lookups);
         let (served, reads) = served::serve(config, data, Arc::new(store.clone()), address, enricher.clone());
         let detection = detection::start(config, data, &store, watched.clone(), &closed).await?;
-        let alerts = web::guard::check_token(detection.routes(&store), &token);
-        let router = web::router(site)
-            .merge(web::guard::protect(intake, &[]))
-            .merge(web::guard::protect(alerts, &[]))
-            .merge(served);
+        let more = intake.merge(detection.routes(&store));
+        let router = web::router_with(site, more).merge(served);
         let listener = listener.tap_io(|connection| {
             if let Err(error) = connection.set_nodelay(true) {
                 tracing::debug!(%error, "cannot switch off Nagle's algorithm");
@@ -128,7 +140,12 @@ impl Running {
             let service = router.into_make_service_with_connect_info::<SocketAddr>();
             axum::serve(listener, service).with_graceful_shutdown(asked).await
         });
-        let url = format!("http://{address}");
+        // Commands of this machine ask by way of the loopback interface, wherever else the service listens.
+        let mut near = address;
+        if near.ip().is_unspecified() {
+            near.set_ip(if near.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() });
+        }
+        let url = format!("http://{near}");
         let delivering = Delivering::start(config, &store, &url);
         data.announce(&Service { url, token: token.expose_secret().to_owned().into(), pid: std::process::id() })?;
         Ok(Running {
@@ -140,6 +157,7 @@ impl Running {
             server,
             reads,
             delivering,
+            scribe,
             watched,
             collectors,
             detection,
@@ -191,6 +209,9 @@ impl Running {
         }
         self.detection.finish(GRACE).await;
         self.reads.finish(GRACE).await;
+        if tokio::time::timeout(GRACE, self.scribe.work).await.is_err() {
+            tracing::error!("the last look-ups could not be written down in time");
+        }
         self.delivering.end(GRACE).await;
         self.store.checkpoint().await.context("cannot tidy the store up")?;
         drop(self.here);

@@ -15,6 +15,7 @@ mod filter;
 mod guard;
 mod insight;
 mod inspect;
+mod lookups;
 mod outbox;
 mod reader;
 mod recall;

@@ -18,7 +18,7 @@ mod enrichment;
 pub(crate) use enrichment::{IDENTITY, agent, enrichment_texts, person, place, place_text};
 
 /// The version that this program writes.
-pub const VERSION: u32 = 5;
+pub const VERSION: u32 = 6;
 
 /// How version N + 1 is made of version N. What stands here was shipped once and never changes again.
 const MIGRATIONS: [&str; VERSION as usize] = [
@@ -27,6 +27,7 @@ const MIGRATIONS: [&str; VERSION as usize] = [
     include_str!("schema/v3.sql"),
     include_str!("schema/v4.sql"),
     include_str!("schema/v5.sql"),
+    include_str!("schema/v6.sql"),
 ];
 
 /// Brings the file to [`VERSION`], each step in a transaction of its own, and makes the views anew.
@@ -204,7 +205,8 @@ fn views() -> String {
          CREATE OR REPLACE VIEW activities AS SELECT {unified}, {beside} FROM activity; \
          CREATE OR REPLACE VIEW drift AS SELECT source_id, kind, event_name AS \"type\", name, value, first_seen, last_seen, \
          times AS \"count\", example FROM drift_state; \
-         CREATE OR REPLACE VIEW observed AS SELECT {observed} FROM activity; {ALERTS}",
+         CREATE OR REPLACE VIEW observed AS SELECT {observed} FROM activity; {ALERTS} \
+         CREATE OR REPLACE VIEW lookups AS SELECT happened_at AS \"at\", who, address, what, detail, link FROM lookup;",
         unified = unified(),
         beside = beside(),
         observed = observed()

@@ -45,6 +45,12 @@ async fn keeps_the_contract_of_the_outbox() {
 }
 
 #[tokio::test]
+async fn keeps_lookups() {
+    let Temporary { store, dir: _dir } = fresh();
+    contract::lookups::keeps_lookups(&store).await;
+}
+
+#[tokio::test]
 async fn keeps_alerts() {
     let Temporary { store, dir: _dir } = fresh();
     contract::alerts::run(&store).await;
@@ -168,12 +174,13 @@ async fn refuses_a_newer_file() {
 
 /// A file that each version of the schema wrote, with the first 50 activities of the contract's sample. A new version adds
 /// one (`cargo test -p store-duckdb golden -- --ignored`, before anything else changes) and never touches the others.
-const GOLDEN: [(u32, &[u8]); 5] = [
+const GOLDEN: [(u32, &[u8]); 6] = [
     (1, include_bytes!("../golden/v1.duckdb.zst")),
     (2, include_bytes!("../golden/v2.duckdb.zst")),
     (3, include_bytes!("../golden/v3.duckdb.zst")),
     (4, include_bytes!("../golden/v4.duckdb.zst")),
     (5, include_bytes!("../golden/v5.duckdb.zst")),
+    (6, include_bytes!("../golden/v6.duckdb.zst")),
 ];
 
 #[tokio::test]

@@ -7,6 +7,7 @@ pub mod alerts;
 mod enriching;
 mod feed;
 mod insight;
+pub mod lookups;
 pub mod outbox;
 mod read;
 mod recall;

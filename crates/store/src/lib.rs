@@ -10,6 +10,7 @@ mod drift;
 mod enriching;
 mod error;
 pub mod filter;
+pub mod lookup;
 pub mod outbox;
 mod query;
 pub mod raw;

@@ -15,7 +15,7 @@ use axum::{
 use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
 
-use crate::ApiError;
+use crate::{ApiError, Who};
 
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
      font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
@@ -53,7 +53,13 @@ async fn add_headers(request: Request, next: Next) -> Response {
 
 async fn check_origin(State(hosts): State<Arc<[String]>>, request: Request, next: Next) -> Response {
     let name = host_of(&request).map(bare_name);
-    if !name.as_deref().is_some_and(|name| is_loopback(name) || hosts.iter().any(|host| host == name)) {
+    // An attacker's page reaches us by a name that leads here, never by an address of ours: where the service listens on
+    // every address, each of them will do.
+    let any = hosts.iter().any(|host| host.parse::<IpAddr>().is_ok_and(|address| address.is_unspecified()));
+    let is_ours = |name: &str| {
+        is_loopback(name) || hosts.iter().any(|host| host == name) || (any && name.parse::<IpAddr>().is_ok())
+    };
+    if !name.as_deref().is_some_and(is_ours) {
         return foreign_host(name).into_response();
     }
     if is_from_elsewhere(request.method(), request.headers()) || is_sent_from_elsewhere(&request) {
@@ -65,7 +71,7 @@ async fn check_origin(State(hosts): State<Arc<[String]>>, request: Request, next
 async fn check_bearer(State(token): State<SecretString>, request: Request, next: Next) -> Response {
     let headers = request.headers();
     let own_page = headers.get("sec-fetch-site").is_some_and(|site| site == "same-origin");
-    if own_page || bearer(headers).is_some_and(|given| is_same(given, token.expose_secret())) {
+    if own_page || Who::current().has_session || has_token(headers, &token) {
         return next.run(request).await;
     }
     let message = if headers.contains_key(header::AUTHORIZATION) {
@@ -77,6 +83,11 @@ async fn check_bearer(State(token): State<SecretString>, request: Request, next:
     let mut response = ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", message).hint(hint).into_response();
     response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     response
+}
+
+/// Whether a request carries the token.
+pub(crate) fn has_token(headers: &HeaderMap, token: &SecretString) -> bool {
+    bearer(headers).is_some_and(|given| is_same(given, token.expose_secret()))
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {

@@ -20,29 +20,45 @@ mod ops;
 mod pages;
 mod rules;
 mod scope;
+mod settings;
 mod site;
 mod text;
 
 use std::sync::Arc;
 
-use axum::Router;
+use axum::{Router, middleware::from_fn_with_state};
 use tower_http::compression::CompressionLayer;
 
-pub use access::{Role, Who};
+pub use access::{Access, AccessOptions, Notebook, Role, Scribe, User, Users, Who};
 pub use answer::json_lines;
 pub use error::ApiError;
 pub use ops::{Obstacle, Watch};
 pub use rules::{RuleBook, RuleInfo, Trial, TrialState, Tried};
+pub use settings::{KeyReport, SettingsReport, SettingsSection};
 pub use site::{SimulatedBanner, Site, SourceReport};
 
 /// Everything that this room serves: the pages, `/assets/…`, `/live`, `/healthz`, `/readyz`, `/metrics` and `/api/v1/…`.
 ///
 /// Requests under other names than the site's are refused, whatever their path.
 pub fn router(site: Site) -> Router {
+    router_with(site, Router::new())
+}
+
+/// The same with what the binary adds to the API, which needs the token or a page of this site as all of it does.
+pub fn router_with(site: Site, more: Router) -> Router {
+    let hosts = site.hosts.clone();
+    let masked = site.masked().map(inside);
+    let gate = Arc::new(access::gate::Gate::new(&site, masked));
+    let more = guard::check_token(more, &site.token);
+    let router = inside(site).merge(more).layer(from_fn_with_state(gate, access::gate::pass));
+    guard::protect(router, &hosts)
+}
+
+/// What answers whoever has come in.
+fn inside(site: Site) -> Router {
     let site = Arc::new(site);
-    let pages = pages::routes().merge(assets::routes()).layer(CompressionLayer::new());
+    let pages = pages::routes().merge(assets::routes()).merge(access::login::routes()).layer(CompressionLayer::new());
     let api = guard::check_token(api::routes(), &site.token);
     let router = Router::new().merge(pages).merge(api).merge(live::routes()).merge(ops::routes());
-    let router = router.fallback(pages::not_found).with_state(site.clone());
-    guard::protect(router, &site.hosts)
+    router.fallback(pages::not_found).with_state(site)
 }

@@ -16,7 +16,7 @@ use axum::{
 use serde::Serialize;
 use tokio::time::timeout;
 
-use crate::{ApiError, Site};
+use crate::{ApiError, Site, Who};
 
 /// The store has to answer within this time.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -63,7 +63,12 @@ async fn ready(State(site): State<Arc<Site>>) -> Response {
         let hint = "look at the service's log".to_owned();
         obstacles.insert(0, Obstacle { of: "store".to_owned(), reason: reason.to_owned(), hint });
     }
-    let (code, text) = match obstacles.is_empty() {
+    let is_ready = obstacles.is_empty();
+    if !Who::current().is_known() {
+        // Whoever has not logged in learns that something is wrong, not what.
+        obstacles.clear();
+    }
+    let (code, text) = match is_ready {
         true => (StatusCode::OK, "ready"),
         false => (StatusCode::SERVICE_UNAVAILABLE, "not ready"),
     };

@@ -8,10 +8,12 @@ mod dimension;
 mod entity;
 mod explore;
 mod line;
+mod lookups;
 mod overview;
 mod picker;
 mod posture;
 mod rules;
+mod settings;
 mod sources;
 mod sql;
 mod stack;
@@ -24,12 +26,13 @@ use auditlake_store::StoreError;
 use axum::{
     Router,
     extract::State,
-    http::{StatusCode, Uri},
+    http::{Method, StatusCode, Uri},
     response::{Html, IntoResponse, Response},
 };
 
 use crate::{
     ApiError, SimulatedBanner, Site, Who,
+    access::gate::needed,
     assets::{ASSETS, Assets},
     text,
 };
@@ -44,12 +47,14 @@ pub fn routes() -> Router<Arc<Site>> {
         .merge(posture::routes())
         .merge(alerts::routes())
         .merge(rules::routes())
+        .merge(settings::routes())
+        .merge(lookups::routes())
         .merge(sources::routes())
         .merge(sql::routes())
 }
 
 /// The pages of the menu: where, and under which name.
-const MENU: [(&str, &str); 8] = [
+const MENU: [(&str, &str); 10] = [
     ("/", "Overview"),
     ("/explore", "Explorer"),
     ("/alerts", "Alerts"),
@@ -58,6 +63,8 @@ const MENU: [(&str, &str); 8] = [
     ("/rules", "Rules"),
     ("/sources", "Sources"),
     ("/sql", "SQL"),
+    ("/lookups", "Look-ups"),
+    ("/settings", "Settings"),
 ];
 
 /// What stands around the content of a page.
@@ -72,6 +79,8 @@ struct Frame<'a> {
     assets: &'static Assets,
     /// Who looks at it.
     who: Who,
+    /// Whether addresses and titles are hidden.
+    is_masked: bool,
     /// Whether the page keeps itself up to date.
     is_live: bool,
 }
@@ -87,6 +96,7 @@ impl<'a> Frame<'a> {
             version,
             assets: &ASSETS,
             who: site.who(),
+            is_masked: site.is_masked,
             is_live: false,
         }
     }
@@ -94,6 +104,11 @@ impl<'a> Frame<'a> {
     /// Marks the page's place in the menu.
     fn at(self, place: &'static str) -> Frame<'a> {
         Frame { place, ..self }
+    }
+
+    /// Whether whoever looks at the page may open this one, too.
+    fn may(&self, path: &str) -> bool {
+        self.who.role >= needed(&Method::GET, path, self.is_masked)
     }
 
     fn live(self) -> Frame<'a> {
@@ -111,7 +126,7 @@ struct Message<'a> {
     hint: Option<&'a str>,
 }
 
-fn render(status: StatusCode, page: &impl Template) -> Response {
+pub fn render(status: StatusCode, page: &impl Template) -> Response {
     match page.render() {
         Ok(html) => (status, Html(html)).into_response(),
         Err(error) => {
@@ -136,6 +151,13 @@ fn failed(site: &Site, error: &StoreError) -> Response {
 fn missing(site: &Site, message: &str, hint: Option<&str>) -> Response {
     let frame = Frame::of(site, "Not found");
     render(StatusCode::NOT_FOUND, &Message { frame, heading: "Not found", message, hint })
+}
+
+/// For somebody who may not ask for this.
+pub fn forbidden(site: &Site, message: &str) -> Response {
+    let hint = Some("ask an admin of this deployment for another role: `auditlake users role NAME ROLE`");
+    let frame = Frame::of(site, "Not for you");
+    render(StatusCode::FORBIDDEN, &Message { frame, heading: "Not for you", message, hint })
 }
 
 /// For addresses that nobody serves.

@@ -2,13 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use auditlake_store::{Engine, alert::Alerts};
+use auditlake_store::{Engine, alert::Alerts, lookup::Lookups};
 use jiff::Timestamp;
 use secrecy::SecretString;
 use tokio::sync::watch;
 
 use crate::{
-    RuleBook, Watch, Who,
+    Access, Notebook, RuleBook, SettingsReport, Watch, Who,
+    access::{Mask, MaskedAlerts, MaskedEngine},
     ask::{Ask, Memo},
     inbox::Inbox,
     text,
@@ -37,6 +38,17 @@ pub struct Site {
     pub sources: Arc<dyn Fn() -> Vec<SourceReport> + Send + Sync>,
     /// The rules behind them.
     pub rules: Option<Arc<dyn RuleBook>>,
+    /// How the deployment is set.
+    pub settings: Arc<dyn Fn() -> SettingsReport + Send + Sync>,
+    /// How people get in; none where nobody but this machine comes.
+    pub access: Option<Access>,
+    /// Whether viewers see addresses and titles behind a mask.
+    pub masks_viewers: bool,
+    /// Takes what is looked up.
+    pub notebook: Option<Notebook>,
+    /// What was looked up.
+    pub lookups: Option<Arc<dyn Lookups>>,
+    pub(crate) is_masked: bool,
     pub(crate) inbox: Arc<Inbox>,
     pub(crate) memo: Arc<Memo>,
 }
@@ -111,9 +123,37 @@ impl Site {
             alerts: None,
             sources: Arc::new(Vec::new),
             rules: None,
+            settings: Arc::new(SettingsReport::default),
+            access: None,
+            masks_viewers: false,
+            notebook: None,
+            lookups: None,
+            is_masked: false,
             inbox: Arc::default(),
             memo: Arc::default(),
         }
+    }
+
+    /// The same site as viewers see it, if they see it behind a mask.
+    pub(crate) fn masked(&self) -> Option<Site> {
+        if !self.masks_viewers || self.access.is_none() {
+            return None;
+        }
+        let mask = Arc::new(Mask::new());
+        let engine = MaskedEngine { engine: self.engine.clone(), mask: mask.clone() };
+        let behind = |alerts: &Arc<dyn Alerts>| -> Arc<dyn Alerts> {
+            Arc::new(MaskedAlerts { alerts: alerts.clone(), mask: mask.clone() })
+        };
+        Some(Site {
+            engine: Arc::new(engine),
+            alerts: self.alerts.as_ref().map(behind),
+            lookups: None,
+            notebook: None,
+            is_masked: true,
+            inbox: Arc::default(),
+            memo: Arc::default(),
+            ..self.clone()
+        })
     }
 
     /// Who made the request that is being answered.

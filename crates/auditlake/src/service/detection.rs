@@ -23,7 +23,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use store_duckdb::DuckStore;
 use tokio::{sync::watch, task::JoinHandle};
-use web::ApiError;
+use web::{ApiError, Who};
 
 use super::watch::Sources;
 use crate::{
@@ -221,5 +221,8 @@ async fn act(
     if matches!(what, ChangeKind::Raised | ChangeKind::Withdrawn) || who == "auditlake" {
         return Err(ApiError::new(StatusCode::BAD_REQUEST, "invalid", "that is for detection to do"));
     }
+    // Whoever has logged in does it under their own name.
+    let by = Who::current();
+    let who = if by.has_session { by.name } else { who };
     Ok(Json(desk.store.act(&id, Act { who, what, note }).await?))
 }

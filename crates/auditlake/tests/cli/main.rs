@@ -30,3 +30,4 @@ mod random;
 mod tail;
 mod truth;
 mod two;
+mod users;

@@ -61,6 +61,16 @@ impl Who {
         Who { name: "this machine".to_owned(), role: Role::Admin, csrf, has_session: false }
     }
 
+    /// Whoever asks without having logged in, for what anybody may see.
+    pub(crate) fn nobody() -> Who {
+        Who { name: String::new(), role: Role::Viewer, csrf: String::new(), has_session: false }
+    }
+
+    /// Whether it is known who asks.
+    pub(crate) fn is_known(&self) -> bool {
+        !self.name.is_empty()
+    }
+
     /// Who made the request that is being answered.
     pub fn current() -> Who {
         WHO.try_with(Who::clone).unwrap_or_else(|_| Who::here(String::new()))

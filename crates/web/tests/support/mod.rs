@@ -2,6 +2,7 @@
 #![allow(dead_code, unused_imports, clippy::unwrap_used, missing_docs, reason = "each test uses a part of this")]
 
 mod columns;
+pub mod desk;
 mod fake;
 mod site;
 
