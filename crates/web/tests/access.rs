@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use auditlake_store::alert::Severity;
 use axum::body::Body;
 use support::{
-    TOKEN, TestSite, activity,
+    TestSite, activity,
     desk::{Browser, FakeAlerts, FakeLookups, FakeRules, FakeUsers, PASSWORD, access, alert, furnish, rule, users},
     request,
 };

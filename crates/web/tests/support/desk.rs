@@ -62,7 +62,8 @@ impl FakeAlerts {
 }
 
 pub fn alert(id: &str, severity: Severity, title: &str) -> Alert {
-    let now = Timestamp::now();
+    // Activities have no more than microseconds.
+    let now = Timestamp::from_second(Timestamp::now().as_second()).unwrap();
     let finding = Finding {
         id: id.to_owned(),
         rule: "sso-disabled".to_owned(),
