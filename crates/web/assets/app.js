@@ -4,6 +4,9 @@
 const find = (selector, within = document) => within.querySelector(selector);
 const all = (selector, within = document) => [...within.querySelectorAll(selector)];
 
+// On a narrow page the menu shows where one is.
+find(".pages [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+
 // Menus close when something else is wanted.
 addEventListener("click", (event) => {
   for (const menu of all("details[data-menu][open]")) if (!menu.contains(event.target)) menu.open = false;
