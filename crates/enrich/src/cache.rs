@@ -25,13 +25,13 @@ impl Cache {
     }
 
     /// The text to `key`, made by `make` if it is not remembered.
-    pub(crate) fn get(&mut self, key: &str, make: impl FnOnce() -> Option<String>) -> Option<Arc<str>> {
+    pub(crate) fn get(&mut self, key: &str, make: impl FnOnce() -> Option<Arc<str>>) -> Option<Arc<str>> {
         if let Some(found) = self.young.get(key) {
             return found.clone();
         }
         let (key, found) = match self.old.remove_entry(key) {
             Some(entry) => entry,
-            None => (Box::from(key), make().map(Arc::from)),
+            None => (Box::from(key), make()),
         };
         if self.young.len() >= self.half {
             self.old = std::mem::take(&mut self.young);
@@ -99,13 +99,13 @@ mod tests {
         for number in 0..10_000 {
             let _ = cache.get("often", || {
                 made += 1;
-                Some("x".to_owned())
+                Some("x".into())
             });
             assert_eq!(cache.get(&number.to_string(), || None), None);
         }
         assert_eq!(made, 1);
         assert!(cache.len() <= 100);
         cache.clear();
-        assert_eq!(cache.get("often", || Some("y".to_owned())).as_deref(), Some("y"));
+        assert_eq!(cache.get("often", || Some("y".into())).as_deref(), Some("y"));
     }
 }

@@ -18,7 +18,7 @@ use crate::{
     cache::Cache,
     directory::{Directory, Problem},
     file::Watched,
-    places::{self, Database},
+    places::{Database, Places},
 };
 
 /// What to ask.
@@ -63,7 +63,8 @@ struct Files {
 struct Memory {
     version: u64,
     known: Arc<Known>,
-    places: Cache,
+    addresses: Cache,
+    places: Places,
     agents: Cache,
     forms: agents::Forms,
 }
@@ -77,7 +78,8 @@ thread_local! {
     static MEMORY: RefCell<Memory> = RefCell::new(Memory {
         version: 0,
         known: Arc::default(),
-        places: Cache::new(REMEMBERED),
+        addresses: Cache::new(REMEMBERED),
+        places: Places::new(REMEMBERED),
         agents: Cache::new(REMEMBERED),
         forms: agents::Forms::default(),
     });
@@ -123,22 +125,23 @@ impl Enricher {
             if memory.version != version {
                 memory.known = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
                 memory.version = version;
+                memory.addresses.clear();
                 memory.places.clear();
                 memory.agents.clear();
             }
-            let Memory { known, places, agents, forms, .. } = memory;
+            let Memory { known, addresses, places, agents, forms, .. } = memory;
             let actor = &record.activity.actor;
             let place = match actor.text("ip_address") {
                 // An address has at most 45 characters; what is longer is none.
                 Some(text) if !known.databases.is_empty() && text.len() <= 45 => {
-                    places.get(text, || places::look_up(known.databases.iter().map(|database| &**database), text))
+                    addresses.get(text, || places.look_up(&known.databases, text))
                 }
                 _ => None,
             };
             let agent = match actor.text("user_agent") {
                 Some(text) if known.user_agents && !text.is_empty() => {
                     let text = agents::head(text);
-                    agents.get(text, || forms.look_up(text))
+                    agents.get(text, || forms.look_up(text).map(Arc::from))
                 }
                 _ => None,
             };
@@ -215,7 +218,7 @@ impl Enricher {
     /// What the databases say of an address.
     pub fn place(&self, address: &str) -> Option<String> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        places::look_up(known.databases.iter().map(|database| &**database), address)
+        Places::new(1).look_up(&known.databases, address).map(|place| place.as_ref().to_owned())
     }
 }
 

@@ -5,13 +5,16 @@
 
 mod record;
 
-use std::{fmt::Write, net::IpAddr, path::Path};
+use std::{fmt::Write, net::IpAddr, path::Path, sync::Arc};
 
 use activity::{AddressClass, PlacePart, join_parts};
-use maxminddb::Reader;
+use maxminddb::{LookupResult, MaxMindDbError, Reader};
 
-use crate::{EnrichError, Result};
+use crate::{EnrichError, Result, cache::Cache};
 use record::Raw;
+
+/// Where an address stands in a database.
+type Found<'d> = LookupResult<'d, Vec<u8>>;
 
 /// An open database.
 pub struct Database {
@@ -38,7 +41,8 @@ impl Database {
         // A file that is cut short in the middle has its metadata but not its records.
         for probe in ["1.1.1.1", "2001:4860::1", "192.0.2.1"] {
             if let Ok(address) = probe.parse() {
-                database.find(address).map_err(|error| bad(error.to_string()))?;
+                let found = database.find(address).map_err(|error| bad(error.to_string()))?;
+                found.map_or(Ok(None), |found| found.decode::<Raw>()).map_err(|error| bad(error.to_string()))?;
             }
         }
         Ok(database)
@@ -62,11 +66,11 @@ impl Database {
         self.reader.verify().map_err(|error| error.to_string())
     }
 
-    fn find(&self, address: IpAddr) -> std::result::Result<Option<Raw<'_>>, maxminddb::MaxMindDbError> {
+    fn find(&self, address: IpAddr) -> std::result::Result<Option<Found<'_>>, MaxMindDbError> {
         match (self.reader.metadata().ip_version, address) {
             // Older databases know no IPv6.
             (4, IpAddr::V6(_)) => Ok(None),
-            _ => self.reader.lookup(address)?.decode(),
+            _ => self.reader.lookup(address).map(Some),
         }
     }
 }
@@ -79,26 +83,63 @@ fn built(seconds: u64) -> Option<String> {
     Some(jiff::fmt::strtime::format("%Y-%m-%d", time).ok()?.to_string())
 }
 
-/// What several databases say of an address, as the text that is stored.
-///
-/// Placeholders and what is no address are asked of nobody; private addresses are, as a database of one's own may know them.
-pub fn look_up<'d>(databases: impl IntoIterator<Item = &'d Database>, text: &str) -> Option<String> {
-    if matches!(AddressClass::of(text), AddressClass::Placeholder | AddressClass::Invalid | AddressClass::Loopback) {
-        return None;
+/// What databases were asked, a thread each: many addresses stand for one record.
+pub(crate) struct Places {
+    said: Cache,
+    key: String,
+}
+
+impl Places {
+    /// Remembers at most so many records.
+    pub(crate) fn new(most: usize) -> Places {
+        Places { said: Cache::new(most), key: String::new() }
     }
-    let address = text.parse::<IpAddr>().ok()?.to_canonical();
-    let mut place = Place::default();
-    for database in databases {
-        // A broken record of one database costs no other one.
-        let Ok(Some(raw)) = database.find(address) else { continue };
-        if place.add(&raw) {
-            if !place.databases.is_empty() {
-                place.databases.push_str("; ");
-            }
-            place.databases.push_str(&database.label);
+
+    /// Forgets everything, as the databases are others now.
+    pub(crate) fn clear(&mut self) {
+        self.said.clear();
+    }
+
+    /// What several databases say of an address, as the text that is stored.
+    ///
+    /// Placeholders and what is no address are asked of nobody; private addresses are, as a database of one's own may know
+    /// them.
+    pub(crate) fn look_up(&mut self, databases: &[Arc<Database>], text: &str) -> Option<Arc<str>> {
+        let class = AddressClass::of(text);
+        if matches!(class, AddressClass::Placeholder | AddressClass::Invalid | AddressClass::Loopback) {
+            return None;
         }
+        let address = text.parse::<IpAddr>().ok()?.to_canonical();
+        // A broken record of one database costs no other one.
+        let found = |database: &Arc<Database>| database.find(address).ok().flatten().and_then(|found| found.offset());
+        self.key.clear();
+        for database in databases {
+            write_number(found(database).map_or(0, |record| record + 1), &mut self.key);
+        }
+        self.said.get(&self.key, || {
+            let mut place = Place::default();
+            for database in databases {
+                let Ok(Some(found)) = database.find(address) else { continue };
+                let Ok(Some(raw)) = found.decode() else { continue };
+                if place.add(&raw) {
+                    if !place.databases.is_empty() {
+                        place.databases.push_str("; ");
+                    }
+                    place.databases.push_str(&database.label);
+                }
+            }
+            place.text().map(Arc::from)
+        })
     }
-    place.text()
+}
+
+/// A number as text that no other number begins with: five bits a sign, the last one marked.
+fn write_number(mut number: usize, out: &mut String) {
+    while number >= 0x20 {
+        out.push(char::from(0x40 | (number & 0x1f) as u8));
+        number >>= 5;
+    }
+    out.push(char::from(0x20 | number as u8));
 }
 
 /// What is known so far.

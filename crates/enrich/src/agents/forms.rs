@@ -72,9 +72,6 @@ impl Forms {
     fn measure(&mut self, agent: &str) -> bool {
         self.key.clear();
         self.slots.clear();
-        if APART.iter().any(|word| agent.contains(word)) {
-            return false;
-        }
         let bytes = agent.as_bytes();
         let (mut at, mut copied, mut depth) = (0, 0, 0_usize);
         while at < bytes.len() {
@@ -117,8 +114,11 @@ impl Forms {
 }
 
 impl Form {
-    /// `None` if a version stands in a way that does not hold for others of the form.
+    /// `None` if what was read does not hold for others of the form.
     fn of(parts: &Parts, agent: &str, slots: &[(usize, usize)]) -> Option<Form> {
+        if APART.iter().any(|word| agent.contains(word)) {
+            return None;
+        }
         Some(Form {
             client: parts.client,
             version: Version::of(parts.version, agent, slots)?,

@@ -7,8 +7,12 @@ use proptest::prelude::*;
 use super::*;
 use crate::{Block, Builder};
 
-fn open(bytes: Vec<u8>) -> Database {
-    Database::new(Path::new("test.mmdb"), bytes).unwrap()
+fn open(bytes: Vec<u8>) -> Arc<Database> {
+    Arc::new(Database::new(Path::new("test.mmdb"), bytes).unwrap())
+}
+
+fn look_up<const N: usize>(databases: [&Arc<Database>; N], text: &str) -> Option<Arc<str>> {
+    Places::new(8).look_up(&databases.map(Arc::clone), text)
 }
 
 fn block() -> Block<'static> {
@@ -164,9 +168,37 @@ proptest! {
         let mut bytes = builder.finish("Sample", "", 0);
         let at = at.index(bytes.len());
         bytes[at] = byte;
-        if let Ok(database) = Database::new(Path::new("x"), bytes) {
+        if let Ok(database) = Database::new(Path::new("x"), bytes).map(Arc::new) {
             let _ = look_up([&database], "192.0.2.1");
             let _ = look_up([&database], &std::net::Ipv4Addr::from(address).to_string());
         }
+    }
+}
+
+#[test]
+fn addresses_of_one_record_share_its_text_and_no_others() {
+    let (mut city, mut other) = (Builder::default(), Builder::default());
+    city.add("192.0.2.0/24", &block());
+    city.add("198.51.100.0/24", &Block { city: "Paris", ..block() });
+    other.add("192.0.2.128/25", &Block { city: "Lyon", ..block() });
+    let databases = [open(city.finish("City", "", 0)), open(other.finish("Other", "", 0))];
+    let mut places = Places::new(8);
+    let mut find = |text: &str| places.look_up(&databases, text);
+    let (one, two) = (find("192.0.2.1").unwrap(), find("192.0.2.2").unwrap());
+    assert!(Arc::ptr_eq(&one, &two));
+    assert_ne!(find("198.51.100.1"), Some(one));
+    assert_eq!(find("192.0.3.1"), None);
+    assert_eq!(find("192.0.2.3"), Some(two));
+}
+
+proptest! {
+    #[test]
+    fn numbers_in_a_row_are_told_apart(one: Vec<usize>, other: Vec<usize>) {
+        let text = |numbers: &[usize]| {
+            let mut text = String::new();
+            numbers.iter().for_each(|number| write_number(*number, &mut text));
+            text
+        };
+        prop_assert_eq!(text(&one) == text(&other), one == other);
     }
 }
