@@ -23,8 +23,8 @@ use crate::{
     walk::{Next, Walk},
 };
 
-/// A commit takes pages that are there until it has so many rows.
-const ROWS_PER_COMMIT: usize = 50_000;
+/// A commit takes pages that are there until it has so many rows. What follows the feed waits for one commit at most.
+const ROWS_PER_COMMIT: usize = 30_000;
 
 impl Saved {
     /// The plan as last committed under this name.
@@ -122,6 +122,7 @@ impl Backfill {
         tell(&self.stored, self.tally);
         let mut committing = None;
         loop {
+            // Pages wait where they are, then, and no new ones are asked for: the next commit shall not be a long one.
             let is_behind = committing.is_some() && self.rows() >= ROWS_PER_COMMIT;
             if !stop.is_given() && !is_behind {
                 self.fetch(stop);
@@ -134,7 +135,7 @@ impl Backfill {
                     self.take_note(stored?);
                     tell(&self.stored, self.tally);
                 }
-                Some(done) = self.fetches.join_next() => {
+                Some(done) = self.fetches.join_next(), if !is_behind => {
                     wait = self.settle(done);
                     // Whatever else is there goes into the same commit.
                     while self.rows() < ROWS_PER_COMMIT

@@ -80,10 +80,12 @@ impl Tail {
     pub(crate) async fn run(&mut self, stop: &Stop) -> Result<()> {
         self.desk.board.update(|state| state.watermark = Some(self.point.watermark));
         while !stop.is_given() {
+            let begun = Instant::now();
             let failure = self.cycle(stop).await?;
             let is_refused = matches!(failure, Some(Failure::Refused));
             let wait = match failure {
-                None => self.options.interval,
+                // From one look to the next, however long a look takes.
+                None => self.options.interval.saturating_sub(begun.elapsed()),
                 Some(Failure::Stopped) => break,
                 Some(Failure::Refused) => self.options.refused_wait,
                 Some(Failure::TooLarge) if self.ask_for_less() => Duration::ZERO,

@@ -157,7 +157,7 @@ pub fn hex(bytes: &[u8]) -> String {
 }
 
 pub const CLAIMS: [&str; 4] = [
-    "Every stretch under `covered` was read to its end at `first_read`, and read again not before `last_read`: whatever the feed showed of it then is stored.",
+    "Every part of a stretch under `covered` had been read to its end by `first_read`, and was read last not before `last_read`: whatever the feed showed of it then is stored.",
     "No activity is stored twice, and none was changed after it was first stored: `days` lets anybody recompute this.",
     "Every page that goes on from a cursor goes on from the last record of a page in the ledger, unless it stands under `broken`.",
     "What came late, what could not be read as an activity, and what failed is counted here and was not left out.",

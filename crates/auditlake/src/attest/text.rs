@@ -47,11 +47,13 @@ fn of_source(text: &mut String, source: &Source) {
         let _ = writeln!(text, "  of        {organization}: {count}");
     }
     for stretch in &source.covered {
-        let _ = writeln!(
-            text,
-            "  covered   {} to {}: first read {}, last {}",
-            stretch.from, stretch.to, stretch.first_read, stretch.last_read
-        );
+        let (first, last) = (stretch.first_read, stretch.last_read);
+        // Neighbours that were read at different times count as one: all of it by the one time, nothing of it before the other.
+        let read = match last < first {
+            true => format!("read between {last} and {first}"),
+            false => format!("first read {first}, last {last}"),
+        };
+        let _ = writeln!(text, "  covered   {} to {}: {read}", stretch.from, stretch.to);
     }
     for gap in &source.gaps {
         let _ = writeln!(text, "  GAP       {} to {}", gap.from, gap.to);
