@@ -128,3 +128,97 @@ fn ended(finding: &Finding, end: Timestamp) -> Finding {
     });
     finding
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use auditlake_store::alert::State;
+
+    use super::*;
+    use crate::{load::Loaded, pack::builtin};
+
+    fn time(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn stored(finding: Finding) -> Alert {
+        Alert {
+            finding,
+            state: State::Open,
+            raised_at: Timestamp::UNIX_EPOCH,
+            changed_at: Timestamp::UNIX_EPOCH,
+            news: 1,
+            history: Vec::new(),
+        }
+    }
+
+    fn patience() -> Patience {
+        Patience { silent: Some(SignedDuration::from_hours(24)), stalled: Some(SignedDuration::from_mins(60)) }
+    }
+
+    fn pack() -> Arc<Pack> {
+        Arc::new(Pack::new(builtin(), Loaded::default()))
+    }
+
+    #[test]
+    fn a_day_without_activities_is_one_alert_that_ends_with_a_timeline() {
+        let pack = pack();
+        let newest = time("2026-03-01T10:00:00Z");
+        let mut pulse = Pulse { source: "main".into(), newest: Some(newest), ..Pulse::default() };
+        let say = |pulse: &Pulse, stored: &[Alert], now: &str| {
+            watch(&pack, patience(), std::slice::from_ref(pulse), stored, time(now))
+        };
+        assert_eq!(say(&pulse, &[], "2026-03-02T09:59:59Z"), []);
+        let mut found = say(&pulse, &[], "2026-03-02T10:00:00Z");
+        assert_eq!((found.len(), found[0].rule.as_str(), found[0].first), (1, SILENT, newest));
+        let alert = stored(found.remove(0));
+        assert_eq!(say(&pulse, std::slice::from_ref(&alert), "2026-03-04T10:00:00Z"), [], "said once");
+        pulse.newest = Some(time("2026-03-04T11:30:00Z"));
+        let ended = say(&pulse, std::slice::from_ref(&alert), "2026-03-04T11:31:00Z").remove(0);
+        assert_eq!((&ended.id, ended.last), (&alert.finding.id, time("2026-03-04T11:30:00Z")));
+        assert!(
+            ended.summary.contains("2026-03-01T10:00:00Z to 2026-03-04T11:30:00Z, 73 h 30 min"),
+            "{}",
+            ended.summary
+        );
+        let searches: Vec<&str> = ended.next_steps.iter().filter_map(|step| step.search.as_deref()).collect();
+        assert!(searches.contains(&"time:>=2026-03-01T09:00:00Z time:<=2026-03-01T10:00:00Z"), "{searches:?}");
+        assert!(searches.contains(&"time:>=2026-03-04T11:30:00Z time:<2026-03-04T12:30:00Z"), "{searches:?}");
+        assert_eq!(say(&pulse, &[stored(ended)], "2026-03-04T11:32:00Z"), [], "ended once");
+    }
+
+    #[test]
+    fn a_source_that_never_said_anything_is_silent_since_it_is_followed() {
+        let since = Some(time("2026-03-01T10:00:00Z"));
+        let pulse = Pulse { source: "main".into(), since, ..Pulse::default() };
+        let found = watch(&pack(), patience(), std::slice::from_ref(&pulse), &[], time("2026-03-02T10:00:01Z"));
+        assert_eq!(found.len(), 1);
+        let off = Patience { silent: None, stalled: None };
+        assert_eq!(watch(&pack(), off, &[pulse], &[], time("2027-01-01T00:00:00Z")), []);
+    }
+
+    #[test]
+    fn a_feed_that_does_not_answer_is_another_alert() {
+        let now = time("2026-03-02T10:00:00Z");
+        let stalled = |minutes: i64| Pulse {
+            source: "main".into(),
+            newest: Some(now),
+            stalled: Some(now - SignedDuration::from_mins(minutes)),
+            trouble: Some("it answers 503: look at its status page".into()),
+            ..Pulse::default()
+        };
+        assert_eq!(watch(&pack(), patience(), &[stalled(59)], &[], now), []);
+        let mut found = watch(&pack(), patience(), &[stalled(60)], &[], now);
+        assert_eq!(found[0].rule, STALLED);
+        assert!(found[0].summary.contains("it answers 503"), "{}", found[0].summary);
+        let alert = stored(found.remove(0));
+        let answers = Pulse { stalled: None, ..stalled(0) };
+        let ended = watch(&pack(), patience(), &[answers], &[alert], now + SignedDuration::from_mins(5));
+        assert!(ended.len() == 1 && has_ended(&ended[0]), "{ended:?}");
+        // A rule that is switched off says nothing.
+        let switched = "overrides:\n  - {rule: feed-stalled, enabled: false, reason: a test}\n";
+        let pack = Pack::new(builtin(), crate::load::read("x.yml", switched, false));
+        assert_eq!(watch(&pack, patience(), &[stalled(600)], &[], now), []);
+    }
+}

@@ -236,6 +236,25 @@ fn the_pack_is_well() {
 }
 
 #[test]
+fn the_coverage_page_names_every_rule() {
+    let pack = Pack::new(builtin(), load::Loaded::default());
+    let silent = |rule: &detect::Rule| matches!(rule.kind, detect::Kind::Silence);
+    let running = pack.running().map(|rule| rule.id.as_str());
+    let mut running: Vec<&str> =
+        running.chain(pack.rules.values().filter(|rule| silent(rule)).map(|rule| rule.id.as_str())).collect();
+    let page = include_str!("../../../docs/coverage.md");
+    let rows = page.lines().filter(|line| line.starts_with("| ")).filter_map(|line| line.split('|').nth(2));
+    let mut named: Vec<&str> = rows.flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect();
+    for list in [&mut running, &mut named] {
+        list.sort_unstable();
+        list.dedup();
+    }
+    let missing: Vec<&&str> = running.iter().filter(|rule| !named.contains(rule)).collect();
+    let unknown: Vec<&&str> = named.iter().filter(|rule| !running.contains(rule)).collect();
+    assert!(missing.is_empty() && unknown.is_empty(), "not in docs/coverage.md: {missing:?}; no rule: {unknown:?}");
+}
+
+#[test]
 fn what_can_never_fire_is_refused() {
     let rule = |detection: &str| {
         let text = format!(

@@ -121,3 +121,37 @@ fn rules_of_a_directory_are_linted_tested_and_taken_up() {
     let shown = lines(&with(&["rules", "list", "--format", "jsonl"]).ok());
     assert!(shown.iter().any(|rule| rule["id"] == "gone") && shown.iter().any(|rule| rule["id"] == "sso-disabled"));
 }
+
+#[test]
+fn a_running_service_takes_up_rules_and_exceptions() {
+    let place = Place::new();
+    let rules = place.path().join("rules");
+    std::fs::create_dir(&rules).unwrap();
+    let feed = Feed::start(&place, &["--frozen", "--people", "3", "--days", "1"]);
+    let program = place.program(&["run", "--port", "0", "-v"]).env("AUDITLAKE_DETECT_RULES", rules.to_str().unwrap());
+    let mut service = feed.env(program).start();
+    service.line(|line| line.starts_with("http://"));
+    let deleted = |who: &str| {
+        let activity = format!(
+            r#"{{"id":"activity_{who}","created_at":"2026-04-10T10:00:00Z","organization_id":"org_1","actor":{{"type":"user_actor","email_address":"{who}@example.com","user_id":"user_{who}"}},"type":"account_deleted"}}"#
+        );
+        let file = place.file(&format!("{who}.jsonl"), activity);
+        place.run(&["import", &file]).ok();
+        let listed = lines(&place.run(&["alerts", "list", "--rule", "gone", "--format", "jsonl"]).ok());
+        listed.iter().map(|alert| alert["entity"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert!(deleted("early").is_empty());
+    let good = "title: gone\nname: gone\nlevel: low\nlogsource: {product: anthropic, service: compliance}\ndetection:\n  a: {type: account_deleted}\n  condition: a\n";
+    let exceptions = "---\nexceptions:\n  - {rule: gone, when: {actor.email_address: spared@example.com}, until: 2026-12-31, reason: known}\n  - {rule: gone, when: {actor.email_address: late@example.com}, until: 2026-01-31, reason: over}\n";
+    let broken = "title: half\nname: half\nlogsource: {product: anthropic, service: compliance}\ndetection: nonsense\n";
+    // All at once: the service looks at the directory every other second.
+    let staged = place.path().join("staged.yml");
+    std::fs::write(&staged, format!("{good}{exceptions}---\n{broken}")).unwrap();
+    std::fs::rename(&staged, rules.join("mine.yml")).unwrap();
+    assert!(service.says("refused").contains("half"), "a broken rule is named");
+    service.says("rules were read again");
+    assert!(deleted("spared").iter().all(|who| who != "spared@example.com"));
+    assert!(deleted("late").contains(&"late@example.com".to_owned()), "the exception was over by then");
+    assert!(deleted("other").contains(&"other@example.com".to_owned()));
+    assert_eq!(service.terminate().code, Some(0));
+}
