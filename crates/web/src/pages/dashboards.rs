@@ -114,7 +114,7 @@ async fn page(State(site): State<Arc<Site>>, Path(name): Path<String>, Query(par
         let ask = site.ask().lasting();
         let scope = scope(&site, &params).await?;
         let picker = Picker::new(ask, &path, &params, &scope).await?;
-        let drawn = board.panels.iter().map(|panel| Drawn::load(ask, panel, &scope, &Filter::All));
+        let drawn = board.panels.iter().map(|panel| Drawn::load(ask, panel, &board.panels, &scope, &Filter::All));
         let drawn: Vec<Option<Drawn>> = try_join_all(drawn).await?;
         Ok((scope, picker, drawn))
     };
@@ -147,7 +147,7 @@ async fn numbers(
     let scope = scope(&site, &params).await?;
     let mut list = Vec::new();
     for definition in &board.panels {
-        if let Some(drawn) = Drawn::load(site.ask(), definition, &scope, &Filter::All).await? {
+        if let Some(drawn) = Drawn::load(site.ask(), definition, &board.panels, &scope, &Filter::All).await? {
             list.push(drawn.json());
         }
     }

@@ -110,7 +110,8 @@ async fn page(site: &Site, entity: &'static Entity, id: &str, params: &Params) -
         let scope = Scope::of(params, Some("all"), &status, now)
             .or_else(|_| Scope::of(&Params::default(), Some("all"), &status, now))
             .map_err(StoreError::Statement)?;
-        let drawn = try_join_all(entity.panels.iter().map(|panel| Drawn::load(ask, panel, &scope, &filter)));
+        let drawn =
+            try_join_all(entity.panels.iter().map(|panel| Drawn::load(ask, panel, &entity.panels, &scope, &filter)));
         let (seen, picker, drawn, neighbours, alerts) = try_join!(
             ask.total(filter.clone(), Window::default()),
             Picker::new(ask, &path, params, &scope),

@@ -1,7 +1,7 @@
 //! A panel: what it asks, and what it draws.
 
 use auditlake_store::{
-    Columns, CountBy, Result, Select, StoreError, Tally,
+    Columns, CountBy, Facets, Result, Select, StoreError, Tally,
     filter::{self, Filter},
 };
 use serde_json::{Value, json};
@@ -60,10 +60,12 @@ pub struct Bar {
 }
 
 impl Drawn {
-    /// Asks for the numbers; nothing if the store does not know the column.
+    /// Asks for the numbers; nothing if the store does not know the column. `board` has all panels that are asked for
+    /// with this one.
     pub async fn load(
         ask: Ask<'_>,
         definition: &'static Definition,
+        board: &'static [Definition],
         scope: &Scope,
         base: &Filter,
     ) -> Result<Option<Drawn>> {
@@ -74,13 +76,9 @@ impl Drawn {
             base => format!("{base} {}", definition.filter).trim_end().to_owned(),
         };
         let dimension = definition.by.as_deref().and_then(Dimension::of);
-        let column = match (dimension, &definition.by) {
-            (Some(dimension), _) => dimension.column.to_owned(),
-            (None, Some(path)) => path.clone(),
-            (None, None) => String::new(),
-        };
+        let column = definition.column();
         let explore = explore(scope, &written);
-        match answer(ask, definition, dimension, column, filter, scope, &written).await {
+        match answer(ask, definition, board, dimension, column, filter, scope, &written).await {
             Ok(answer) => Ok(Some(Drawn { definition, dimension, explore, written, answer })),
             Err(StoreError::Statement(message)) => {
                 tracing::debug!("panel {} is left out: {message}", definition.title);
@@ -157,9 +155,11 @@ impl Drawn {
     }
 }
 
+#[expect(clippy::too_many_arguments, reason = "it is one function with its caller, cut for its length")]
 async fn answer(
     ask: Ask<'_>,
     definition: &Definition,
+    board: &[Definition],
     dimension: Option<&'static Dimension>,
     column: String,
     filter: Filter,
@@ -184,8 +184,7 @@ async fn answer(
                 let groups = ask.tally(&tally(None, VALUES + 1, filter)).await?;
                 groups.iter().filter_map(|group| Some((group.values.first()?.clone()?, group.count))).collect()
             } else {
-                let count = CountBy { column: column.clone(), filter, window, limit: VALUES + 1 };
-                ask.count_by(&count).await?.to_vec()
+                counts(ask, definition, board, &column, filter, scope).await?
             };
             let counts: Vec<_> =
                 counts.into_iter().filter(|(value, _)| !value.is_empty()).take(VALUES as usize).collect();
@@ -210,6 +209,44 @@ async fn answer(
             Answer::List(rows.iter().cloned().map(Line::of).collect::<Result<_>>()?)
         }
     })
+}
+
+/// How often each value occurs. Panels of a board that count the same records ask for all of their columns in one pass, and
+/// as they ask the same, it is asked once.
+async fn counts(
+    ask: Ask<'_>,
+    definition: &Definition,
+    board: &[Definition],
+    column: &str,
+    filter: Filter,
+    scope: &Scope,
+) -> Result<Vec<(String, u64)>> {
+    let (window, limit) = (scope.window, VALUES + 1);
+    let is_alike = |other: &&Definition| other.kind == Kind::Top && other.filter == definition.filter;
+    let mut columns: Vec<String> = board.iter().filter(is_alike).map(Definition::column).collect();
+    columns.retain(|column| !column.starts_with("raw.") && column != "resource");
+    columns.sort();
+    columns.dedup();
+    if columns.len() > 1
+        && let Some(at) = columns.iter().position(|other| other == column)
+    {
+        match ask.facets(&Facets { columns, filter: filter.clone(), window, limit }).await {
+            Ok(lists) => return Ok(lists.get(at).cloned().unwrap_or_default()),
+            // One of the others is not known to the store.
+            Err(StoreError::Statement(_)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    let count = CountBy { column: column.to_owned(), filter, window, limit };
+    Ok(ask.count_by(&count).await?.to_vec())
+}
+
+impl Definition {
+    /// The store's name of what it counts by.
+    fn column(&self) -> String {
+        let by = self.by.as_deref().unwrap_or_default();
+        Dimension::of(by).map_or(by, |dimension| dimension.column).to_owned()
+    }
 }
 
 fn quoted(value: &str) -> String {

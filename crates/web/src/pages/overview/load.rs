@@ -42,7 +42,7 @@ impl View {
         let scope = Scope::of(params, None, &status, now)
             .or_else(|_| Scope::of(&Params::default(), None, &status, now))
             .map_err(StoreError::Statement)?;
-        let drawn = try_join_all(PANELS.iter().map(|panel| Drawn::load(ask, panel, &scope, &Filter::All)));
+        let drawn = try_join_all(PANELS.iter().map(|panel| Drawn::load(ask, panel, &PANELS, &scope, &Filter::All)));
         let (picker, drawn, places, concerns, wholes) = try_join!(
             Picker::new(ask, "/", params, &scope),
             drawn,
