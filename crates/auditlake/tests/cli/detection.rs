@@ -35,13 +35,16 @@ fn alerts_are_the_same_from_every_reading() {
     let words =
         ["--frozen", "--people", "40", "--days", "20", "--scenario", "sso-weakened", "--scenario", "account-takeover"];
     let place = Place::new();
+    place.file("auditlake.toml", "[enrich]\ndatabases = [\"documentation-ranges\"]\n");
     let feed = Feed::start(&place, &words);
     let truth = feed.truth();
     let all: Vec<String> = truth.lines().lines().map(|line| format!("{line}\n")).collect();
     let whole = place.file("whole.jsonl", all.concat());
     place.run(&["import", &whole]).ok();
     let truth = alerts(&place);
-    assert!(truth.iter().any(|alert| alert[1] == "sso-disabled"), "{truth:?}");
+    for rule in ["sso-disabled", "impossible-travel", "sign-in-from-hosting"] {
+        assert!(truth.iter().any(|alert| alert[1] == rule), "{rule}: {truth:?}");
+    }
 
     // From the end, in pieces, looked at in between.
     place.clear();
