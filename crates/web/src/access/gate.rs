@@ -186,7 +186,8 @@ fn ask_login(request: &Request) -> Response {
         .and_then(|accept| accept.to_str().ok())
         .is_some_and(|accept| accept.contains("text/html"));
     let uri = request.uri().path_and_query().map(ToString::to_string).unwrap_or_default();
-    if *request.method() == Method::GET && accepts_page && !has("hx-request") && !uri.ends_with("/live") {
+    let is_page = accepts_page && !uri.starts_with("/api/") && !uri.contains("/live");
+    if *request.method() == Method::GET && is_page && !has("hx-request") {
         return Redirect::to(&format!("/login?next={}", encode(&uri))).into_response();
     }
     let hint =
