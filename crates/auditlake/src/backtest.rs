@@ -4,17 +4,17 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use crate::engine::Store;
 use anyhow::Result;
 use arrow::{
     array::{Array, AsArray},
-    datatypes::Int64Type,
+    datatypes::{Int64Type, TimestampMicrosecondType},
 };
 use async_trait::async_trait;
 use auditlake_store::{Rows, Sql, SqlQuery, alert::Finding};
 use detect::{Engine, Pack, observed};
 use futures::TryStreamExt;
 use jiff::{SignedDuration, Timestamp};
-use store_duckdb::DuckStore;
 
 use crate::lake::Lake;
 
@@ -34,7 +34,7 @@ impl Asked for Lake {
 }
 
 #[async_trait]
-impl Asked for DuckStore {
+impl Asked for Store {
     async fn rows(&self, query: SqlQuery) -> Result<Rows> {
         Ok(self.sql(query).await?)
     }
@@ -88,15 +88,18 @@ fn statement(types: &[String], day: i64) -> SqlQuery {
 }
 
 async fn extent(asked: &dyn Asked) -> Result<Option<(Timestamp, Timestamp)>> {
-    let text =
-        "SELECT CAST(epoch_us(min(eventTime)) AS BIGINT), CAST(epoch_us(max(eventTime)) AS BIGINT) FROM observed"
-            .to_owned();
+    // What both engines understand, and an answer that says of nothing that it is nothing.
+    let text = "SELECT CAST(count(*) AS BIGINT) AS n, min(eventTime) AS oldest, max(eventTime) AS newest FROM observed"
+        .to_owned();
     let query = SqlQuery { text, params: BTreeMap::new(), timeout: None, max_rows: None };
     let rows = asked.rows(query).await?.collect().await?;
     let Some(rows) = rows.first().filter(|rows| rows.num_rows() > 0) else { return Ok(None) };
+    if rows.column(0).as_primitive_opt::<Int64Type>().is_none_or(|count| count.value(0) == 0) {
+        return Ok(None);
+    }
     let value = |at: usize| {
-        let column = rows.column(at).as_primitive_opt::<Int64Type>()?;
+        let column = rows.column(at).as_primitive_opt::<TimestampMicrosecondType>()?;
         (!column.is_null(0)).then(|| Timestamp::from_microsecond(column.value(0)).ok())?
     };
-    Ok(value(0).zip(value(1)))
+    Ok(value(1).zip(value(2)))
 }

@@ -14,6 +14,10 @@ pub struct Cli {
     /// The data directory, which holds every state of a deployment [default: the platform's data directory]
     #[arg(long, global = true, env = "AUDITLAKE_DATA", value_name = "DIR")]
     pub data: Option<PathBuf>,
+    /// A ClickHouse server that holds the data, as clickhouse://USER@HOST:PORT/DATABASE or clickhouse+https://… [default: the
+    /// embedded engine, in the data directory]
+    #[arg(long, global = true, value_name = "URL")]
+    pub store: Option<String>,
     /// The form of messages on stderr
     #[arg(long, global = true, env = "AUDITLAKE_LOG_FORMAT", value_enum, default_value = "text")]
     pub log_format: LogFormat,

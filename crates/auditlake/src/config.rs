@@ -5,6 +5,7 @@
 mod destination;
 mod reference;
 mod source;
+mod store;
 
 use std::{
     net::SocketAddr,
@@ -24,6 +25,7 @@ use crate::{cli::Cli, datadir::DataDir, hinted};
 pub use destination::DestinationConfig;
 pub use reference::{SETTINGS, markdown};
 pub use source::{NEW_KEY, SourceConfig};
+pub use store::Store;
 
 /// Everything that a deployment can set.
 #[derive(Debug, Clone, Deserialize)]
@@ -79,14 +81,6 @@ impl Default for Access {
             lookups_days: 400,
         }
     }
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Store {
-    pub memory_mb: u64,
-    pub spill_mb: u64,
-    pub threads: Option<usize>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -158,12 +152,6 @@ impl Default for Server {
     }
 }
 
-impl Default for Store {
-    fn default() -> Self {
-        Store { memory_mb: 2_048, spill_mb: 20_480, threads: None }
-    }
-}
-
 impl Default for Query {
     fn default() -> Self {
         Query { timeout_seconds: 300.0, max_rows: 10_000_000 }
@@ -208,6 +196,9 @@ impl Config {
         if let Some(data) = &cli.data {
             config.data = Some(data.clone());
         }
+        if let Some(url) = &cli.store {
+            config.store.url = Some(url.clone());
+        }
         config.check(&origin)?;
         Ok(config)
     }
@@ -238,7 +229,13 @@ impl Config {
                 ));
             }
         }
+        self.store.check()?;
         Ok(())
+    }
+
+    /// Whether there may be data: a store was made in the directory, or a server holds it.
+    pub fn has_store(&self, data: &DataDir) -> bool {
+        self.store.url.is_some() || data.has_store()
     }
 
     /// The data directory: as configured, or the platform's.
@@ -251,7 +248,7 @@ impl Config {
         Ok(DataDir::new(dirs.data_dir().join("auditlake")))
     }
 
-    /// How the engine is to be opened.
+    /// How the embedded engine is to be opened.
     pub fn store_options(&self, data: &DataDir) -> Options {
         Options {
             memory_bytes: self.store.memory_mb << 20,

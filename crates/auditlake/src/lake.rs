@@ -5,18 +5,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use auditlake_store::{
-    DriftQuery, DriftRow, LedgerQuery, LedgerRow, Reader, Rows, Select, Sql, SqlQuery, Status,
+    DriftQuery, DriftRow, LedgerQuery, LedgerRow, Reader, Rows, Select, Sql, SqlQuery, Status, StoreError,
     alert::{Act, Alert, AlertQuery, Alerts},
     outbox::{Delivery, DeliveryLog, DeliveryQuery, Which},
 };
 use jiff::Timestamp;
-use store_duckdb::DuckStore;
 
 use crate::{
     config::Config,
     datadir::{DataDir, Owner, Service},
+    engine::Store,
     hinted,
     remote::Remote,
 };
@@ -31,7 +31,7 @@ pub enum Lake {
 
 /// An open store with the ownership of its directory.
 pub struct Here {
-    pub store: DuckStore,
+    pub store: Store,
     _owner: Arc<Owner>,
 }
 
@@ -42,7 +42,7 @@ impl Lake {
     /// Finds the data for a command that reads.
     pub async fn find(config: &Config, command: &str) -> Result<Lake> {
         let data = config.data_dir()?;
-        if !data.has_store() && data.service().is_none() {
+        if !config.has_store(&data) && data.service().is_none() {
             return Err(no_data(&data));
         }
         Self::open(config, command).await
@@ -54,7 +54,7 @@ impl Lake {
         let started = Instant::now();
         loop {
             let holder = match data.own(command)? {
-                Ok(owner) => return Ok(Lake::Here(Here::open(config, &data, owner)?)),
+                Ok(owner) => return Ok(Lake::Here(Here::open(config, &data, owner).await?)),
                 Err(holder) => holder,
             };
             if let Some(service) = data.service() {
@@ -100,7 +100,11 @@ impl Lake {
 
     pub async fn send_again(&self, which: &Which) -> Result<u64> {
         match self {
-            Lake::Here(here) => Ok(here.store.send_again(which, Timestamp::now()).await?),
+            Lake::Here(here) => {
+                let count = here.store.send_again(which, Timestamp::now()).await?;
+                here.store.checkpoint().await?;
+                Ok(count)
+            }
             Lake::There(remote) => remote.send_again(which).await,
         }
     }
@@ -127,7 +131,12 @@ impl Lake {
         let Lake::Here(here) = self else { return Ok(()) };
         let rules = detect::Rules::read(config.own_rules(&config.data_dir()?));
         let mut watch = detect::Watch::new(Arc::new(here.store.clone()), rules).await?;
-        Ok(watch.catch_up().await?)
+        match watch.catch_up().await {
+            // Another process writes to the server, and it is the one that detects.
+            Err(StoreError::Locked(_)) if config.store.url.is_some() => return Ok(()),
+            done => done?,
+        }
+        Ok(here.store.checkpoint().await?)
     }
 
     pub async fn alerts(&self, query: &AlertQuery) -> Result<Vec<Alert>> {
@@ -146,16 +155,19 @@ impl Lake {
 
     pub async fn act(&self, id: &str, act: Act) -> Result<Option<Alert>> {
         match self {
-            Lake::Here(here) => Ok(here.store.act(id, act).await?),
+            Lake::Here(here) => {
+                let alert = here.store.act(id, act).await?;
+                here.store.checkpoint().await?;
+                Ok(alert)
+            }
             Lake::There(remote) => remote.act(id, &act).await,
         }
     }
 }
 
 impl Here {
-    pub fn open(config: &Config, data: &DataDir, owner: Owner) -> Result<Here> {
-        let store = DuckStore::open(config.store_options(data))
-            .with_context(|| format!("cannot open the store in {}", data.path().display()))?;
+    pub async fn open(config: &Config, data: &DataDir, owner: Owner) -> Result<Here> {
+        let store = Store::open(config, data).await?;
         Ok(Here { store, _owner: Arc::new(owner) })
     }
 }

@@ -10,6 +10,7 @@ mod cli;
 mod commands;
 mod config;
 mod datadir;
+mod engine;
 mod enriching;
 mod keys;
 mod lake;

@@ -31,13 +31,13 @@ use collect::{Budget, Collector, SourceOptions, SourceState, Stopper};
 use enrich::Enricher;
 use futures::future::join_all;
 use secrecy::{ExposeSecret, SecretString};
-use store_duckdb::DuckStore;
 use tokio::{net::TcpListener, sync, task::JoinHandle};
 use web::{Scribe, SimulatedBanner, Site};
 
 use crate::{
     config::{Config, SourceConfig},
     datadir::{DataDir, Owner, Service},
+    engine::Store,
     hinted,
     lake::Here,
     served::{self, Writing},
@@ -61,7 +61,7 @@ pub struct Prepared {
 /// A service that answers.
 pub struct Running {
     pub address: SocketAddr,
-    pub store: DuckStore,
+    pub store: Store,
     here: Here,
     data: DataDir,
     closing: sync::watch::Sender<bool>,
@@ -77,6 +77,7 @@ pub struct Running {
     stoppers: Vec<Stopper>,
     enricher: Arc<Enricher>,
     refreshing: JoinHandle<()>,
+    writing: Option<JoinHandle<()>>,
 }
 
 /// Connections that do not end by themselves are cut after so long.
@@ -94,8 +95,9 @@ impl Running {
         let access = access::open(config, data, listen)?;
         let listener = bind(listen).await?;
         let address = listener.local_addr()?;
-        let here = Here::open(config, data, owner)?;
+        let here = Here::open(config, data, owner).await?;
         let store = here.store.clone();
+        let writing = store.claim().await?;
         let enricher = crate::enriching::open(config, data);
         let every = Duration::from_secs(config.enrich.check_seconds);
         let refreshing = crate::enriching::watch(enricher.clone(), every);
@@ -166,6 +168,7 @@ impl Running {
             stoppers: Vec::new(),
             enricher,
             refreshing,
+            writing,
         })
     }
 
@@ -213,6 +216,9 @@ impl Running {
             tracing::error!("the last look-ups could not be written down in time");
         }
         self.delivering.end(GRACE).await;
+        if let Some(writing) = self.writing {
+            writing.abort();
+        }
         self.store.checkpoint().await.context("cannot tidy the store up")?;
         drop(self.here);
         Ok(())

@@ -56,7 +56,12 @@ impl Server {
 
     /// Runs a statement that answers nothing.
     pub(crate) async fn execute(&self, doing: &'static str, text: &str) -> Result<()> {
-        let run = self.client.query_raw(text).with_setting("mutations_sync", "2").execute();
+        let run = self
+            .client
+            .query_raw(text)
+            .with_setting("mutations_sync", "2")
+            .with_setting("distributed_foreground_insert", "1")
+            .execute();
         let done = tokio::time::timeout(PATIENCE, run).await.unwrap_or(Err(Error::TimedOut));
         done.map_err(|error| error::translate(doing, &error))
     }
@@ -141,7 +146,8 @@ impl Server {
             .with_setting("max_expanded_ast_elements", "10000000")
             .with_setting("max_parser_depth", "5000")
             .with_setting("cancel_http_readonly_queries_on_client_close", "1")
-            .with_setting("join_use_nulls", "1");
+            .with_setting("join_use_nulls", "1")
+            .with_setting("distributed_product_mode", "global");
         match author {
             Author::Us => question,
             Author::Somebody => question.with_setting("readonly", "1"),
@@ -171,6 +177,8 @@ impl Server {
             .with_setting("insert_deduplication_token", token)
             .with_setting("insert_deduplicate", "1")
             .with_setting("async_insert", "0")
+            // On a cluster: there when it is said to be.
+            .with_setting("distributed_foreground_insert", "1")
             .with_setting("max_partitions_per_insert_block", "0")
             // One block, so that it is there as a whole or not at all.
             .with_setting("min_insert_block_size_rows", "0")

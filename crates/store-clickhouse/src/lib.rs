@@ -8,12 +8,14 @@
 mod alerts;
 mod client;
 mod drift;
+mod enriching;
 mod error;
 mod feed;
 mod filter;
 mod guard;
 mod insight;
 mod lease;
+mod lookups;
 mod outbox;
 mod reader;
 mod recall;
@@ -76,6 +78,15 @@ struct Inner {
     news: watch::Sender<u64>,
 }
 
+/// The version of what is in the database, without changing anything; `None` if nothing is.
+///
+/// # Errors
+/// As the server says.
+pub async fn schema_version(options: &Options) -> Result<Option<u32>> {
+    let server = Server::new(options).of_database(&options.database);
+    Ok(schema::tables::version(&server).await?.map(|(version, _)| version))
+}
+
 impl ClickStore {
     /// Looks at the database, makes or migrates its tables.
     ///
@@ -110,6 +121,36 @@ impl ClickStore {
     pub async fn close(&self) -> Result<()> {
         let mut writer = self.inner.writer.lock().await;
         writer.release(&self.inner.server).await
+    }
+
+    /// Takes the right to write, waiting for a process that was killed as long as its right lasts.
+    ///
+    /// # Errors
+    /// [`auditlake_store::StoreError::Locked`] if another process goes on writing.
+    pub async fn claim(&self) -> Result<()> {
+        let started = std::time::Instant::now();
+        let patience = self.inner.options.lease + Duration::from_secs(2);
+        loop {
+            let done = self.inner.writer.lock().await.ready(&self.inner).await;
+            match done {
+                Err(auditlake_store::StoreError::Locked(why)) if started.elapsed() < patience => {
+                    tracing::info!(%why, "waiting for the right to write");
+                    tokio::time::sleep(Duration::from_millis(500)).await;
+                }
+                done => return done,
+            }
+        }
+    }
+
+    /// Keeps the right to write for as long as it is polled, also while there is nothing to write.
+    pub async fn hold(self) {
+        loop {
+            tokio::time::sleep(self.inner.options.lease / 3).await;
+            let kept = self.inner.writer.lock().await.ready(&self.inner).await;
+            if let Err(error) = kept {
+                tracing::warn!(%error, "the right to write could not be renewed");
+            }
+        }
     }
 
     /// Looks for commits of another process. Answers the number of the last one.

@@ -61,9 +61,25 @@ async fn keeps_the_contract_of_the_outbox() {
 }
 
 #[tokio::test]
+async fn keeps_lookups() {
+    if engine::fresh().await.is_none() {
+        return;
+    }
+    contract::lookups::keeps_lookups(&open().await).await;
+}
+
+#[tokio::test]
 async fn keeps_alerts() {
     if engine::fresh().await.is_none() {
         return;
     }
     contract::alerts::run(&open().await).await;
+}
+
+#[tokio::test]
+async fn enriches_late() {
+    if engine::fresh().await.is_none() {
+        return;
+    }
+    contract::run_enriching(open).await;
 }

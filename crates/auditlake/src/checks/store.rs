@@ -9,7 +9,10 @@ const CHECK: &str = "store";
 
 pub async fn check(scene: &Scene<'_>) -> Vec<Finding> {
     let data = scene.data;
-    if !data.has_store() {
+    if data.service().is_none() && scene.config.store.url.is_some() {
+        return vec![server(scene).await];
+    }
+    if !scene.config.has_store(data) {
         return vec![Finding::ok(CHECK, "empty yet")];
     }
     if let Some(service) = data.service() {
@@ -54,4 +57,28 @@ pub async fn check(scene: &Scene<'_>) -> Vec<Finding> {
         ),
         Err(error) => Finding::fail(CHECK, error.to_string(), "report this"),
     }]
+}
+
+/// Whether the server answers, and whether this program reads what is there.
+async fn server(scene: &Scene<'_>) -> Finding {
+    let options = match scene.config.store.server().await {
+        Ok(Some(options)) => options,
+        Ok(None) => return Finding::ok(CHECK, "empty yet"),
+        Err(error) => return Finding::fail(CHECK, format!("{error:#}"), "look at the settings of the store"),
+    };
+    let place = format!("database {} of {}", options.database, options.url);
+    match store_clickhouse::schema_version(&options).await {
+        Ok(None) => Finding::ok(CHECK, format!("{place} answers; empty yet")),
+        Ok(Some(version)) if version > store_clickhouse::VERSION => Finding::fail(
+            CHECK,
+            format!("{place} has schema version {version}; this program knows up to {}", store_clickhouse::VERSION),
+            "run the newer program",
+        ),
+        Ok(Some(version)) => Finding::ok(CHECK, format!("{place} answers; schema version {version}")),
+        Err(error) => Finding::fail(
+            CHECK,
+            format!("{place}: {}", chain(&error)),
+            "look whether the server runs, and at store.url, user and password",
+        ),
+    }
 }

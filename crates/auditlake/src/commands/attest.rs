@@ -21,6 +21,12 @@ use crate::{
 };
 
 pub async fn run(config: &Config, words: &Attest) -> Result<ExitCode> {
+    if config.store.url.is_some() {
+        return Err(hinted(
+            "a statement is made of SQL of the embedded engine, and the data is in ClickHouse",
+            "collect into a data directory of its own where statements are needed",
+        ));
+    }
     let lake = Lake::find(config, "attest").await?;
     if let Some(path) = &words.verify {
         return verify(&lake, path).await;

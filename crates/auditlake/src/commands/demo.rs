@@ -36,6 +36,12 @@ struct Memory {
 const SILENT_SCENARIO: &str = "logging-tampered";
 
 pub async fn run(config: &Config, words: &Demo) -> Result<ExitCode> {
+    if config.store.url.is_some() {
+        return Err(hinted(
+            "the demo keeps its data in a directory, and a store on a server is configured",
+            "leave out --store, store.url and AUDITLAKE_STORE_URL",
+        ));
+    }
     let temporary = match config.data {
         Some(_) => None,
         None => Some(

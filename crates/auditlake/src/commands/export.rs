@@ -37,7 +37,7 @@ pub async fn run(config: &Config, words: &Export) -> Result<ExitCode> {
         (filter(&words.filter)?, time("since", words.since.as_deref())?, time("until", words.until.as_deref())?);
     let sink = Sink::new(shape, format, words.output.as_deref())?;
     let lake = Arc::new(Lake::find(config, "export").await?);
-    let plan = plan::Plan::of(&lake, since, until).await?;
+    let plan = plan::Plan::of(&lake, config.store.dialect(), since, until).await?;
     // Everything is made of what is stored: the engine's views make maps and lists of it, one value at a time.
     let columns = if shape == Shape::Raw { Wanted::Raw } else { Wanted::Plain };
     let select = Select {

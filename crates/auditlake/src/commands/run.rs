@@ -14,7 +14,7 @@ use crate::{
 pub async fn run(config: &Config, words: &Run) -> Result<ExitCode> {
     let sources = &config.sources;
     let data = config.data_dir()?;
-    if sources.is_empty() && !data.has_store() {
+    if sources.is_empty() && !config.has_store(&data) {
         return Err(hinted(
             "there is nothing to collect and nothing collected",
             "set ANTHROPIC_COMPLIANCE_ACCESS_KEY, or name sources in auditlake.toml (docs/configuration.md); `auditlake demo` needs no key",

@@ -42,7 +42,7 @@ async fn service(data: &DataDir) -> Option<Remote> {
 
 /// What is there already: the newest, in their order.
 async fn newest(config: &Config, data: &DataDir, select: &Select, lines: u64, screen: &mut Screen) -> Result<()> {
-    if lines == 0 || (!data.has_store() && data.service().is_none()) {
+    if lines == 0 || (!config.has_store(data) && data.service().is_none()) {
         return Ok(());
     }
     let lake = Lake::find(config, "tail").await?;

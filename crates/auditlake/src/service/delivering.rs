@@ -5,10 +5,9 @@ use std::{sync::Arc, time::Duration};
 use auditlake_store::outbox::DeliveryLog;
 use deliver::{Postman, Subscription, Worker};
 use jiff::{SignedDuration, Timestamp};
-use store_duckdb::DuckStore;
 use tokio::{sync::watch, task::JoinHandle};
 
-use crate::config::Config;
+use crate::{config::Config, engine::Store};
 
 /// What was settled is kept so long, for lists.
 const KEPT: SignedDuration = SignedDuration::from_hours(90 * 24);
@@ -23,7 +22,7 @@ pub struct Delivering {
 
 impl Delivering {
     /// Begins to deliver. `address` is where the page answers, for links, unless one is configured.
-    pub fn start(config: &Config, store: &DuckStore, address: &str) -> Delivering {
+    pub fn start(config: &Config, store: &Store, address: &str) -> Delivering {
         let (stop, stopped) = watch::channel(false);
         let outbox = Arc::new(store.clone());
         let mut delivering = Delivering { stop, work: Vec::new() };
@@ -61,7 +60,7 @@ impl Delivering {
 }
 
 /// Forgets what was settled long ago.
-async fn tidy(store: DuckStore, mut stopped: watch::Receiver<bool>) {
+async fn tidy(store: Store, mut stopped: watch::Receiver<bool>) {
     loop {
         match store.forget_deliveries(Timestamp::now() - KEPT).await {
             Ok(0) => {}

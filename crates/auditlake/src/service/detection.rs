@@ -21,7 +21,6 @@ use collect::{Phase, SourceState};
 use detect::{Own, Rules, Watch, silence};
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
-use store_duckdb::DuckStore;
 use tokio::{sync::watch, task::JoinHandle};
 use web::{ApiError, Who};
 
@@ -29,6 +28,7 @@ use super::watch::Sources;
 use crate::{
     config::{Config, Detect},
     datadir::DataDir,
+    engine::Store,
 };
 
 /// How often silence is listened for.
@@ -46,7 +46,7 @@ pub struct Detection {
 pub async fn start(
     config: &Config,
     data: &DataDir,
-    store: &DuckStore,
+    store: &Store,
     sources: Arc<Sources>,
     closing: &watch::Receiver<bool>,
 ) -> Result<Detection> {
@@ -60,7 +60,7 @@ pub async fn start(
 
 impl Detection {
     /// The API of alerts.
-    pub fn routes(&self, store: &DuckStore) -> Router {
+    pub fn routes(&self, store: &Store) -> Router {
         let desk = Desk { store: store.clone(), progress: self.progress.clone() };
         Router::new().route("/api/v1/alerts", get(list).post(act)).with_state(desk)
     }
@@ -77,13 +77,7 @@ impl Detection {
 }
 
 /// Listens for silence until the service ends.
-async fn listen(
-    settings: Detect,
-    own: Own,
-    store: DuckStore,
-    sources: Arc<Sources>,
-    mut closing: watch::Receiver<bool>,
-) {
+async fn listen(settings: Detect, own: Own, store: Store, sources: Arc<Sources>, mut closing: watch::Receiver<bool>) {
     let mut rules = Rules::read(own);
     let patience = silence::Patience {
         silent: (settings.silent_hours > 0)
@@ -112,7 +106,7 @@ async fn ended(closing: &mut watch::Receiver<bool>) {
 async fn heard(
     rules: &Rules,
     patience: silence::Patience,
-    store: &DuckStore,
+    store: &Store,
     states: &[SourceState],
 ) -> auditlake_store::Result<()> {
     if states.is_empty() {
@@ -148,7 +142,7 @@ async fn heard(
 
 #[derive(Clone)]
 struct Desk {
-    store: DuckStore,
+    store: Store,
     progress: watch::Receiver<u64>,
 }
 

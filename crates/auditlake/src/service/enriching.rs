@@ -13,10 +13,9 @@ use axum::{
 use enrich::Enricher;
 use jiff::Timestamp;
 use serde::Deserialize;
-use store_duckdb::DuckStore;
 use web::ApiError;
 
-use crate::commands::NOTHING_TO_ASK;
+use crate::{commands::NOTHING_TO_ASK, engine::Store};
 
 #[derive(Deserialize)]
 struct Question {
@@ -26,11 +25,11 @@ struct Question {
 
 #[derive(Clone)]
 struct Desk {
-    store: DuckStore,
+    store: Store,
     enricher: Arc<Enricher>,
 }
 
-pub fn routes(store: &DuckStore, enricher: &Arc<Enricher>) -> Router {
+pub fn routes(store: &Store, enricher: &Arc<Enricher>) -> Router {
     let desk = Desk { store: store.clone(), enricher: enricher.clone() };
     Router::new().route("/api/v1/enrich", post(enrich)).with_state(desk)
 }

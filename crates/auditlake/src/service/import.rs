@@ -18,11 +18,10 @@ use collect::import::{self, ImportOptions, ImportReport, Input};
 use enrich::Enricher;
 use futures::StreamExt;
 use serde::{Deserialize, Serialize};
-use store_duckdb::DuckStore;
 use tokio::sync::mpsc;
 use web::ApiError;
 
-use crate::{config::Config, datadir::DataDir};
+use crate::{config::Config, datadir::DataDir, engine::Store};
 
 /// What came of an import, as it goes over the wire and onto stdout.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -74,7 +73,7 @@ impl Summary {
 struct Intake {
     config: Config,
     data: DataDir,
-    store: DuckStore,
+    store: Store,
     enricher: Arc<Enricher>,
 }
 
@@ -84,7 +83,7 @@ struct Question {
     name: String,
 }
 
-pub fn routes(config: &Config, data: &DataDir, store: &DuckStore, enricher: &Arc<Enricher>) -> Router {
+pub fn routes(config: &Config, data: &DataDir, store: &Store, enricher: &Arc<Enricher>) -> Router {
     let (config, data, store, enricher) = (config.clone(), data.clone(), store.clone(), enricher.clone());
     let intake = Intake { config, data, store, enricher };
     Router::new().route("/api/v1/import", post(take)).layer(DefaultBodyLimit::disable()).with_state(Arc::new(intake))

@@ -13,13 +13,13 @@ use auditlake_store::alert::Step;
 use detect::{Own, Pack, Rule, Rules, Triage};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
-use store_duckdb::DuckStore;
 use web::{RuleBook, RuleInfo, Trial, TrialState, Tried};
 
 use crate::{
     backtest,
     config::{Config, SWITCHES},
     datadir::DataDir,
+    engine::Store,
 };
 
 /// A trial looks at no more of the past.
@@ -31,7 +31,7 @@ const REASON: usize = 300;
 
 /// The rules of a running service.
 pub struct Book {
-    store: DuckStore,
+    store: Store,
     data: DataDir,
     own: Own,
     held: Mutex<Held>,
@@ -58,7 +58,7 @@ struct Switch {
 }
 
 impl Book {
-    pub fn new(config: &Config, data: &DataDir, store: &DuckStore) -> Book {
+    pub fn new(config: &Config, data: &DataDir, store: &Store) -> Book {
         let own = config.own_rules(data);
         let held = Mutex::new(Held { rules: Rules::read(own.clone()), told: None });
         Book { store: store.clone(), data: data.clone(), own, held, trials: Arc::default() }

@@ -12,6 +12,7 @@ mod bad;
 mod catalog;
 mod chaos;
 mod check;
+mod clickhouse;
 mod clock;
 mod deliver;
 mod demo;

@@ -76,13 +76,14 @@ impl Layout {
             "activity",
             ACTIVITY,
             "PARTITION BY toYYYYMM(event_time) ORDER BY (event_time, event_id) \
-             TTL toDateTime(event_time) + toIntervalDay(source_ttl)",
+             TTL event_time + toIntervalDay(least(source_ttl, 100000))",
             ", deduplicate_merge_projection_mode = 'rebuild', lightweight_mutation_projection_mode = 'rebuild', \
              ttl_only_drop_parts = 0",
             "id_hash",
         ));
         // What is small and must be there as a whole stands on one shard.
         all.extend(self.table("ledger_entry", LEDGER, "ORDER BY (seq, entry)", "", "0"));
+        all.extend(self.table("lookup", LOOKUP, "ORDER BY happened_at", "", "0"));
         all.extend(self.table("state", STATE, "ORDER BY (area, key, version)", "", "0"));
         all
     }
@@ -108,6 +109,7 @@ impl Layout {
             view("own_reads", &format!("SELECT {OWN_READS} FROM state WHERE area = 'own_read' AND {NOT_ABORTED}")),
             view("anthropic_logs", &format!("SELECT {unified} FROM activity WHERE {VISIBLE}")),
             view("activities", &format!("SELECT {activities} FROM activity WHERE {VISIBLE}")),
+            view("observed", &format!("SELECT {} FROM activity WHERE {VISIBLE}", super::observed())),
             view("commits", &format!("SELECT seq, {COMMITS} FROM state WHERE area = 'commit' AND {NOT_ABORTED}")),
             view("ledger", &format!("SELECT * FROM ledger_entry WHERE {VISIBLE}")),
             view("drift", &format!("SELECT {DRIFT} FROM ({}) AS now", latest("drift"))),
@@ -182,6 +184,9 @@ const ACTIVITY: &str = "seq UInt64 CODEC(Delta, ZSTD(1)), \
 
 const LEDGER: &str = "seq UInt64, source_id LowCardinality(String), happened_at DateTime64(6, 'UTC'), kind LowCardinality(String), \
      new_rows UInt64, known_rows UInt64, detail String CODEC(ZSTD(1)), entry UInt32, late_rows UInt64";
+
+const LOOKUP: &str =
+    "happened_at DateTime64(6, 'UTC'), who String, address Nullable(String), what String, detail String, link String";
 
 const STATE: &str = "area LowCardinality(String), key String, version UInt64, seq UInt64, deleted Bool, \
      value String CODEC(ZSTD(1)), at DateTime64(6, 'UTC') DEFAULT now64(6)";

@@ -14,7 +14,7 @@ use arrow::{
 use auditlake_store::{SqlQuery, Window};
 use jiff::Timestamp;
 
-use crate::lake::Lake;
+use crate::{engine::Dialect, lake::Lake};
 
 /// So many records are sorted, and held in memory, at a time.
 const WANTED: i64 = 16_384;
@@ -32,20 +32,21 @@ pub struct Plan {
 }
 
 impl Plan {
-    pub async fn of(lake: &Lake, since: Option<Timestamp>, until: Option<Timestamp>) -> Result<Plan> {
-        let bounds = bounds(since.map(Timestamp::as_microsecond), until.map(Timestamp::as_microsecond));
+    pub async fn of(lake: &Lake, dialect: Dialect, since: Option<Timestamp>, until: Option<Timestamp>) -> Result<Plan> {
+        let bounds = bounds(dialect, since.map(Timestamp::as_microsecond), until.map(Timestamp::as_microsecond));
         let text = format!(
-            "SELECT CAST((SELECT max(seq) FROM activities) AS BIGINT), count(*), min(epoch_us(eventTime)), max(epoch_us(eventTime)) \
-             FROM anthropic_logs WHERE {bounds}"
+            "SELECT CAST((SELECT max(seq) FROM activities) AS BIGINT), count(*), min({micros}), max({micros}) \
+             FROM activities WHERE {bounds}",
+            micros = dialect.micros("eventTime")
         );
         let found = numbers(lake, text).await?;
         let number = |at: usize| found.first().and_then(|row| row.get(at).copied().flatten());
         let seq = number(0).and_then(|seq| u64::try_from(seq).ok()).unwrap_or(0);
-        let (Some(count), Some(first), Some(last)) = (number(1), number(2), number(3)) else {
+        let (Some(count @ 1..), Some(first), Some(last)) = (number(1), number(2), number(3)) else {
             return Ok(Plan { windows: vec![Window { since, until }], seq });
         };
         let slots = (count / WANTED + 1) * 4;
-        let cuts = cuts(lake, first, last + 1, (last - first) / slots + 1).await?;
+        let cuts = cuts(lake, dialect, first, last + 1, (last - first) / slots + 1).await?;
         let starts = cuts.iter().map(|cut| Timestamp::from_microsecond(*cut)).collect::<Result<Vec<_>, _>>()?;
         let from = std::iter::once(since).chain(starts.iter().copied().map(Some));
         let to = starts.iter().copied().map(Some).chain(std::iter::once(until));
@@ -54,14 +55,14 @@ impl Plan {
 }
 
 /// The moments between `first` and `end` at which the windows are parted.
-async fn cuts(lake: &Lake, first: i64, end: i64, width: i64) -> Result<Vec<i64>> {
+async fn cuts(lake: &Lake, dialect: Dialect, first: i64, end: i64, width: i64) -> Result<Vec<i64>> {
     let mut counts: BTreeMap<i64, i64> = BTreeMap::new();
     let mut open = VecDeque::from([(first, end, width)]);
     while let Some((first, end, width)) = open.pop_front() {
         let text = format!(
-            "SELECT {first} + ((epoch_us(eventTime) - {first}) // {width}) * {width} AS start, count(*) FROM anthropic_logs \
-             WHERE {} GROUP BY 1 ORDER BY 1",
-            bounds(Some(first), Some(end))
+            "SELECT {first} + {} * {width} AS start, count(*) FROM activities WHERE {} GROUP BY 1 ORDER BY 1",
+            dialect.quotient(&format!("({} - {first})", dialect.micros("eventTime")), width),
+            bounds(dialect, Some(first), Some(end))
         );
         for row in numbers(lake, text).await? {
             let (Some(start), Some(count)) = (row[0], row[1]) else { continue };
@@ -83,9 +84,9 @@ async fn cuts(lake: &Lake, first: i64, end: i64, width: i64) -> Result<Vec<i64>>
     Ok(cuts)
 }
 
-fn bounds(since: Option<i64>, until: Option<i64>) -> String {
-    let since = since.map(|time| format!(" AND eventTime >= make_timestamp({time})"));
-    let until = until.map(|time| format!(" AND eventTime < make_timestamp({time})"));
+fn bounds(dialect: Dialect, since: Option<i64>, until: Option<i64>) -> String {
+    let since = since.map(|time| format!(" AND eventTime >= {}", dialect.moment(time)));
+    let until = until.map(|time| format!(" AND eventTime < {}", dialect.moment(time)));
     format!("true{}{}", since.unwrap_or_default(), until.unwrap_or_default())
 }
 

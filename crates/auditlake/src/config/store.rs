@@ -1,0 +1,142 @@
+//! `[store]`: the embedded engine's share of the machine, or the ClickHouse server that holds the data instead.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use secrecy::SecretString;
+use serde::Deserialize;
+
+use crate::{engine::Dialect, hinted};
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Store {
+    pub memory_mb: u64,
+    pub spill_mb: u64,
+    pub threads: Option<usize>,
+    pub url: Option<String>,
+    #[serde(deserialize_with = "super::source::secret")]
+    pub password: Option<SecretString>,
+    pub password_file: Option<PathBuf>,
+    pub cluster: Option<String>,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Store {
+            memory_mb: 2_048,
+            spill_mb: 20_480,
+            threads: None,
+            url: None,
+            password: None,
+            password_file: None,
+            cluster: None,
+        }
+    }
+}
+
+const FORM: &str = "write clickhouse://user@host:8123/database, or clickhouse+https://user@host:8443/database";
+
+impl Store {
+    /// Whose SQL the store takes.
+    pub fn dialect(&self) -> Dialect {
+        match self.url {
+            Some(_) => Dialect::Click,
+            None => Dialect::Duck,
+        }
+    }
+
+    /// What is wrong with the settings, if anything. Reads no file.
+    pub fn check(&self) -> Result<()> {
+        match &self.url {
+            Some(url) => parse(url, self.cluster.clone(), None).map(drop),
+            None => Ok(()),
+        }
+    }
+
+    /// The server that holds the data, if it is one.
+    ///
+    /// # Errors
+    /// Says what is wrong with the URL, or why the password cannot be read.
+    pub async fn server(&self) -> Result<Option<store_clickhouse::Options>> {
+        let Some(url) = &self.url else { return Ok(None) };
+        let password = match (&self.password, &self.password_file) {
+            (Some(password), _) => Some(password.clone()),
+            (None, Some(path)) => {
+                let text = tokio::fs::read_to_string(path).await;
+                let text = text.with_context(|| format!("cannot read store.password_file {}", path.display()))?;
+                Some(text.trim().to_owned().into())
+            }
+            (None, None) => None,
+        };
+        parse(url, self.cluster.clone(), password).map(Some)
+    }
+}
+
+fn parse(text: &str, cluster: Option<String>, password: Option<SecretString>) -> Result<store_clickhouse::Options> {
+    let wrong = |what: &str| hinted(format!("store.url: {what}"), FORM);
+    let url = reqwest::Url::parse(text).map_err(|error| wrong(&error.to_string()))?;
+    let (scheme, port) = match url.scheme() {
+        "clickhouse" => ("http", 8_123),
+        "clickhouse+https" => ("https", 8_443),
+        _ => return Err(wrong("it begins with neither clickhouse:// nor clickhouse+https://")),
+    };
+    let Some(host) = url.host_str().filter(|host| !host.is_empty()) else { return Err(wrong("it names no host")) };
+    if url.password().is_some() {
+        return Err(hinted(
+            "store.url: a password stands in it, where others can read it",
+            "set AUDITLAKE_STORE_PASSWORD or store.password_file instead",
+        ));
+    }
+    let is_compressed = match (url.query(), url.fragment()) {
+        (None | Some("compression=lz4"), None) => true,
+        (Some("compression=none"), None) => false,
+        _ => return Err(wrong("what follows the database is not understood: only ?compression=lz4 or none may")),
+    };
+    let database = url.path().trim_matches('/');
+    let is_plain = |sign: char| sign.is_ascii_alphanumeric() || sign == '_';
+    if !database.chars().all(is_plain) || database.starts_with(|sign: char| sign.is_ascii_digit()) {
+        return Err(wrong("the database's name has other signs than letters, digits and `_`"));
+    }
+    Ok(store_clickhouse::Options {
+        url: format!("{scheme}://{host}:{}", url.port().unwrap_or(port)),
+        database: if database.is_empty() { "auditlake".to_owned() } else { database.to_owned() },
+        user: if url.username().is_empty() { "default".to_owned() } else { url.username().to_owned() },
+        password,
+        cluster,
+        is_compressed,
+        lease: store_clickhouse::Options::LEASE,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn takes_urls_of_servers() {
+        let options = parse("clickhouse://reader@db.example.com/logs", None, None).unwrap();
+        assert_eq!(
+            (options.url.as_str(), options.user.as_str(), options.database.as_str()),
+            ("http://db.example.com:8123", "reader", "logs")
+        );
+        assert!(options.is_compressed);
+        assert!(!parse("clickhouse://h/d?compression=none", None, None).unwrap().is_compressed);
+        let options = parse("clickhouse+https://[2001:db8::1]", None, None).unwrap();
+        assert_eq!(
+            (options.url.as_str(), options.user.as_str(), options.database.as_str()),
+            ("https://[2001:db8::1]:8443", "default", "auditlake")
+        );
+        for wrong in [
+            "clickhouse",
+            "postgres://h/d",
+            "clickhouse://u:secret@h/d",
+            "clickhouse://h/d?x=1",
+            "clickhouse://h/a/b",
+            "clickhouse:///d",
+        ] {
+            let error = parse(wrong, None, None).map(drop).unwrap_err();
+            assert!(!format!("{error:#}").contains("secret"), "{error:#}");
+        }
+    }
+}

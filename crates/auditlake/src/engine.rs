@@ -1,0 +1,283 @@
+//! The store of a deployment: the embedded engine in the data directory, or a ClickHouse server.
+//!
+//! Everything else asks the port's traits. Only here is it known that there are two.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result};
+use async_trait::async_trait;
+use auditlake_store::{
+    Bucket, Commit, Committed, CountBy, DriftQuery, DriftRow, Enriched, Enriching, Facets, FeedPage, FeedQuery,
+    FeedReader, Fingerprint, Group, Histogram, Insight, LateEnrichment, Latest, LedgerQuery, LedgerRow, Position,
+    Reader, Recall, Result as Stored, Rows, Select, Sql, SqlQuery, Status, Tally, Window, Writer,
+    alert::{Act, Alert, AlertQuery, Alerts, Detected, Observe, Observed},
+    lookup::{Lookup, LookupCount, LookupQuery, Lookups},
+    outbox::{Delivery, DeliveryCount, DeliveryLog, DeliveryQuery, Due, NewDelivery, Outbox, Outcome, Told, Which},
+};
+use jiff::Timestamp;
+use store_clickhouse::ClickStore;
+use store_duckdb::DuckStore;
+use tokio::{sync::watch, task::JoinHandle};
+
+use crate::{config::Config, datadir::DataDir};
+
+/// An open store. Cheap to clone.
+#[derive(Clone)]
+pub enum Store {
+    /// A file in the data directory.
+    Duck(DuckStore),
+    /// A database of a server.
+    Click(ClickStore),
+}
+
+/// Whose SQL it is that a store takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    Duck,
+    Click,
+}
+
+impl Dialect {
+    /// A time as microseconds since 1970.
+    pub fn micros(self, time: &str) -> String {
+        match self {
+            Dialect::Duck => format!("epoch_us({time})"),
+            Dialect::Click => format!("toUnixTimestamp64Micro({time})"),
+        }
+    }
+
+    /// Microseconds since 1970 as a time.
+    pub fn moment(self, micros: i64) -> String {
+        match self {
+            Dialect::Duck => format!("make_timestamp({micros})"),
+            Dialect::Click => format!("fromUnixTimestamp64Micro({micros}, 'UTC')"),
+        }
+    }
+
+    /// How often a positive number fits into another.
+    pub fn quotient(self, number: &str, by: i64) -> String {
+        match self {
+            Dialect::Duck => format!("({number} // {by})"),
+            Dialect::Click => format!("intDiv({number}, {by})"),
+        }
+    }
+}
+
+macro_rules! either {
+    ($store:expr, $one:ident => $call:expr) => {
+        match $store {
+            Store::Duck($one) => $call,
+            Store::Click($one) => $call,
+        }
+    };
+}
+
+impl Store {
+    /// Opens the store that is configured.
+    pub async fn open(config: &Config, data: &DataDir) -> Result<Store> {
+        match config.store.server().await? {
+            Some(options) => {
+                let place = format!("database {} of {}", options.database, options.url);
+                let store = ClickStore::open(options).await;
+                Ok(Store::Click(store.with_context(|| format!("cannot open the store in {place}"))?))
+            }
+            None => {
+                let store = DuckStore::open(config.store_options(data));
+                Ok(Store::Duck(store.with_context(|| format!("cannot open the store in {}", data.path().display()))?))
+            }
+        }
+    }
+
+    /// Becomes the one that writes, for as long as the answer is not aborted.
+    pub async fn claim(&self) -> Result<Option<JoinHandle<()>>> {
+        match self {
+            Store::Duck(_) => Ok(None),
+            Store::Click(store) => {
+                store.claim().await.context("cannot write to the store")?;
+                Ok(Some(tokio::spawn(store.clone().hold())))
+            }
+        }
+    }
+
+    /// Tidies up after writing: what the write-ahead log holds goes into the file, or others may write to the database.
+    pub async fn checkpoint(&self) -> Stored<()> {
+        match self {
+            Store::Duck(store) => store.checkpoint().await,
+            Store::Click(store) => store.close().await,
+        }
+    }
+}
+
+#[async_trait]
+impl Writer for Store {
+    async fn commit(&self, commit: Commit) -> Stored<Committed> {
+        either!(self, store => store.commit(commit).await)
+    }
+    async fn checkpoints(&self, source: &str) -> Stored<BTreeMap<String, serde_json::Value>> {
+        either!(self, store => store.checkpoints(source).await)
+    }
+    fn commits(&self) -> watch::Receiver<u64> {
+        either!(self, store => store.commits())
+    }
+}
+
+#[async_trait]
+impl Reader for Store {
+    async fn status(&self) -> Stored<Status> {
+        either!(self, store => store.status().await)
+    }
+    async fn select(&self, select: &Select) -> Stored<Rows> {
+        either!(self, store => store.select(select).await)
+    }
+    async fn count_by(&self, count: &CountBy) -> Stored<Vec<(String, u64)>> {
+        either!(self, store => store.count_by(count).await)
+    }
+    async fn histogram(&self, histogram: &Histogram) -> Stored<Vec<Bucket>> {
+        either!(self, store => store.histogram(histogram).await)
+    }
+    async fn ledger(&self, query: &LedgerQuery) -> Stored<Vec<LedgerRow>> {
+        either!(self, store => store.ledger(query).await)
+    }
+    async fn drift(&self, query: &DriftQuery) -> Stored<Vec<DriftRow>> {
+        either!(self, store => store.drift(query).await)
+    }
+}
+
+#[async_trait]
+impl Insight for Store {
+    async fn tally(&self, tally: &Tally) -> Stored<Vec<Group>> {
+        either!(self, store => store.tally(tally).await)
+    }
+    async fn facets(&self, facets: &Facets) -> Stored<Vec<Vec<(String, u64)>>> {
+        either!(self, store => store.facets(facets).await)
+    }
+    async fn latest(&self, latest: &Latest) -> Stored<Rows> {
+        either!(self, store => store.latest(latest).await)
+    }
+}
+
+#[async_trait]
+impl FeedReader for Store {
+    async fn feed_page(&self, query: &FeedQuery) -> Stored<FeedPage> {
+        either!(self, store => store.feed_page(query).await)
+    }
+    async fn locate(&self, id: &str) -> Stored<Option<Position>> {
+        either!(self, store => store.locate(id).await)
+    }
+}
+
+#[async_trait]
+impl Sql for Store {
+    async fn sql(&self, query: SqlQuery) -> Stored<Rows> {
+        either!(self, store => store.sql(query).await)
+    }
+}
+
+#[async_trait]
+impl Recall for Store {
+    async fn fingerprints(&self, window: Window) -> Stored<Vec<Fingerprint>> {
+        either!(self, store => store.fingerprints(window).await)
+    }
+    async fn raw_logs(&self, ids: &[String]) -> Stored<Vec<(String, String)>> {
+        either!(self, store => store.raw_logs(ids).await)
+    }
+    async fn requests(&self, source: &str, limit: usize) -> Stored<Vec<(String, Timestamp)>> {
+        either!(self, store => store.requests(source, limit).await)
+    }
+}
+
+#[async_trait]
+impl Enriching for Store {
+    async fn enrich(&self, late: LateEnrichment) -> Stored<Enriched> {
+        either!(self, store => store.enrich(late).await)
+    }
+}
+
+#[async_trait]
+impl Alerts for Store {
+    async fn position(&self, subscriber: &str) -> Stored<u64> {
+        either!(self, store => store.position(subscriber).await)
+    }
+    async fn detected(&self, detected: Detected) -> Stored<Vec<Alert>> {
+        either!(self, store => store.detected(detected).await)
+    }
+    async fn alerts(&self, query: &AlertQuery) -> Stored<Vec<Alert>> {
+        either!(self, store => store.alerts(query).await)
+    }
+    async fn alert(&self, id: &str) -> Stored<Option<Alert>> {
+        either!(self, store => store.alert(id).await)
+    }
+    async fn act(&self, id: &str, act: Act) -> Stored<Option<Alert>> {
+        either!(self, store => store.act(id, act).await)
+    }
+    fn news(&self) -> watch::Receiver<u64> {
+        either!(self, store => store.news())
+    }
+}
+
+#[async_trait]
+impl Observed for Store {
+    async fn observe(&self, observe: &Observe) -> Stored<Rows> {
+        either!(self, store => store.observe(observe).await)
+    }
+    async fn followed_since(&self) -> Stored<BTreeMap<String, Timestamp>> {
+        either!(self, store => store.followed_since().await)
+    }
+}
+
+#[async_trait]
+impl Outbox for Store {
+    async fn enqueue(&self, handled: u64, new: Vec<NewDelivery>) -> Stored<u64> {
+        either!(self, store => store.enqueue(handled, new).await)
+    }
+    async fn handled(&self) -> Stored<Option<u64>> {
+        either!(self, store => store.handled().await)
+    }
+    async fn told(&self, alerts: &[String]) -> Stored<Vec<Told>> {
+        either!(self, store => store.told(alerts).await)
+    }
+    async fn told_open(&self) -> Stored<Vec<Delivery>> {
+        either!(self, store => store.told_open().await)
+    }
+    async fn due(&self, destination: &str, now: Timestamp, limit: usize) -> Stored<Due> {
+        either!(self, store => store.due(destination, now, limit).await)
+    }
+    async fn settle(&self, id: &str, outcome: Outcome) -> Stored<()> {
+        either!(self, store => store.settle(id, outcome).await)
+    }
+    fn queued(&self) -> watch::Receiver<u64> {
+        either!(self, store => store.queued())
+    }
+}
+
+#[async_trait]
+impl DeliveryLog for Store {
+    async fn deliveries(&self, query: &DeliveryQuery) -> Stored<Vec<Delivery>> {
+        either!(self, store => store.deliveries(query).await)
+    }
+    async fn delivery_counts(&self) -> Stored<Vec<DeliveryCount>> {
+        either!(self, store => store.delivery_counts().await)
+    }
+    async fn send_again(&self, which: &Which, now: Timestamp) -> Stored<u64> {
+        either!(self, store => store.send_again(which, now).await)
+    }
+    async fn forget_deliveries(&self, before: Timestamp) -> Stored<u64> {
+        either!(self, store => store.forget_deliveries(before).await)
+    }
+}
+
+#[async_trait]
+impl Lookups for Store {
+    async fn note(&self, lookups: Vec<Lookup>) -> Stored<()> {
+        either!(self, store => store.note(lookups).await)
+    }
+    async fn lookups(&self, query: &LookupQuery) -> Stored<Vec<Lookup>> {
+        either!(self, store => store.lookups(query).await)
+    }
+    async fn lookup_counts(&self, query: &LookupQuery) -> Stored<Vec<LookupCount>> {
+        either!(self, store => store.lookup_counts(query).await)
+    }
+    async fn forget_lookups(&self, before: Timestamp) -> Stored<u64> {
+        either!(self, store => store.forget_lookups(before).await)
+    }
+}
