@@ -50,7 +50,9 @@ pub fn router_with(site: Site, more: Router) -> Router {
     let masked = site.masked().map(inside);
     let gate = Arc::new(access::gate::Gate::new(&site, masked));
     let more = guard::check_token(more, &site.token);
-    let router = inside(site).merge(more).layer(from_fn_with_state(gate, access::gate::pass));
+    // Before any path is matched: what the gate hands on is matched once, by whichever router answers.
+    let router =
+        Router::new().fallback_service(inside(site).merge(more)).layer(from_fn_with_state(gate, access::gate::pass));
     guard::protect(router, &hosts)
 }
 

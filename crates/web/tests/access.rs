@@ -226,6 +226,7 @@ async fn viewers_see_everything_behind_the_mask() {
         at += 1;
         let answer = viewer.get(&path).await;
         let text = String::from_utf8_lossy(&answer.body);
+        assert!(!answer.status.is_server_error(), "{path}: {text}");
         shown += u32::from(answer.status == 200);
         for secret in SECRETS {
             assert!(!text.contains(secret), "{path} shows {secret}: {text}");
