@@ -14,6 +14,7 @@ mod chaos;
 mod check;
 mod clickhouse;
 mod clock;
+mod dashboards;
 mod deliver;
 mod demo;
 mod detection;
