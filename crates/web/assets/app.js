@@ -76,6 +76,8 @@ addEventListener("pointerup", () => {
 // Completion in the filter.
 let offers = [];
 let chosen = -1;
+// The text that the offers are for.
+let offered = "";
 let asked = 0;
 const field = () => find("[data-complete]");
 const list = () => find("#offers");
@@ -93,11 +95,13 @@ function hideOffers() {
 async function complete() {
   const input = field();
   const number = ++asked;
-  const query = new URLSearchParams({ q: input.value, at: input.selectionStart });
+  const text = input.value;
+  const query = new URLSearchParams({ q: text, at: input.selectionStart });
   const answer = await fetch(`${input.dataset.complete}?${query}`).catch(() => null);
   if (number !== asked || !answer?.ok) return;
   offers = await answer.json();
   if (number !== asked) return;
+  offered = text;
   chosen = -1;
   list().replaceChildren(
     ...offers.map((offer, at) => {
@@ -131,6 +135,11 @@ function choose(step) {
 
 function take(at) {
   const input = field();
+  // Somebody types faster than the service answers.
+  if (input.value !== offered) {
+    complete().then(() => offers[at] && take(at));
+    return;
+  }
   const { text, from, to } = offers[at];
   const isField = text.endsWith(":");
   const tail = isField || input.value[to] === " " ? "" : " ";

@@ -29,7 +29,7 @@ const list = {
     await page.waitForSelector("#offers li:has-text('outcome:failure')");
     await page.keyboard.type("fail");
     await page.keyboard.press("Tab");
-    assert.equal((await page.inputValue("#q")).trim(), "outcome:failure");
+    await until(page, () => document.querySelector("#q").value.trim() === "outcome:failure");
     await page.keyboard.press("Enter");
     await page.waitForURL(/q=outcome/);
     await until(page, () => [...document.querySelectorAll("#rows .badge")].every((one) => one.textContent === "failure"));
