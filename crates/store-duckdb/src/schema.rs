@@ -46,7 +46,19 @@ pub(crate) fn migrate(connection: &Connection) -> Result<()> {
         let mark = format!("DELETE FROM schema_version; INSERT INTO schema_version VALUES ({version});");
         connection.execute_batch(&format!("BEGIN; {step}; {mark} COMMIT;")).map_err(failed)?;
     }
-    connection.execute_batch(&format!("BEGIN; {} COMMIT;", views())).map_err(failed)
+    make_views(connection).map_err(failed)
+}
+
+/// Makes the views anew unless they are these already: a file on a full disk can be opened, as nothing is written then.
+fn make_views(connection: &Connection) -> duckdb::Result<()> {
+    let views = views();
+    let mark = format!("{:016x}", auditlake_store::content_hash(views.as_bytes()));
+    let known = "SELECT count(*) FROM duckdb_views() WHERE view_name = 'activities' AND comment = ?";
+    let count: i64 = connection.query_row(known, [&mark], |row| row.get(0))?;
+    match count {
+        0 => connection.execute_batch(&format!("BEGIN; {views} COMMENT ON VIEW activities IS '{mark}'; COMMIT;")),
+        _ => Ok(()),
+    }
 }
 
 pub(crate) fn version(connection: &Connection) -> duckdb::Result<u32> {
