@@ -76,6 +76,15 @@ async fn run(store: &DuckStore, query: SqlQuery) -> Result<usize> {
 }
 
 #[tokio::test]
+async fn compares_what_enrichment_never_said() {
+    let Temporary { store, dir: _dir } = fresh();
+    store.commit(commit(&sample(10))).await.unwrap();
+    store.checkpoint().await.unwrap();
+    let tests = "srcASCountryCode <> '' OR srcLatitude > 1 OR isServiceAccount OR client = 'x' OR department <> 'x'";
+    assert_eq!(run(&store, statement(&format!("select * from activities where {tests}"))).await.unwrap(), 0);
+}
+
+#[tokio::test]
 async fn lets_nothing_out_of_a_query() {
     let Temporary { store, dir } = fresh();
     store.commit(commit(&sample(10))).await.unwrap();

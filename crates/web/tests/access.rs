@@ -158,7 +158,8 @@ async fn each_role_may_what_it_may() {
         ("/settings", [403, 403, 200]),
         ("/lookups", [403, 403, 404]),
     ];
-    let post: [(&str, &[(&str, &str)], [u16; 3]); 4] = [
+    type Form = &'static [(&'static str, &'static str)];
+    let post: [(&str, Form, [u16; 3]); 4] = [
         ("/alerts/alert_1", &[("what", "noted"), ("note", "x")], [403, 303, 303]),
         ("/rules/sso-disabled/trial", &[("days", "7")], [403, 303, 303]),
         ("/rules/sso-disabled/switch", &[("on", "false")], [403, 403, 303]),

@@ -116,7 +116,7 @@ fn sources(config: &Config) -> SettingsSection {
         vec![
             source.name.clone(),
             // An address may hold a password.
-            source.base_url.as_deref().map_or_else(|| "Anthropic".to_owned(), |url| without_password(url)),
+            source.base_url.as_deref().map_or_else(|| "Anthropic".to_owned(), without_password),
             key,
             format!("every {} s", source.interval_seconds),
             source.backfill_from.clone(),

@@ -21,7 +21,7 @@ fn engine() -> Option<Engine> {
         return Some(Engine { url: of(&url), _child: None });
     }
     let python = std::env::var("AUDITLAKE_TEST_CHDB").unwrap_or_else(|_| "python3".to_owned());
-    let tool = concat!(env!("CARGO_MANIFEST_DIR"), "/../../.ci/tools/clickhouse-http");
+    let tool = "../../.ci/tools/clickhouse-http";
     let mut command = Command::new(python);
     command.args([tool, "--until-eof"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = command.spawn().ok()?;
@@ -51,7 +51,7 @@ fn answers_as_from_a_file() {
     both(&["import", "some.jsonl"]);
     for words in [
         ["search", "", "--format", "jsonl"].as_slice(),
-        &["search", "type:claude_*", "--format", "csv"],
+        &["search", "type:claude_*", "--format", "jsonl"],
         &["export", "--shape", "raw"],
         &["export", "--shape", "ocsf"],
         &["query", "select count(*) as n, count(distinct eventID) as ids from activities", "--format", "jsonl"],

@@ -10,7 +10,7 @@ use crate::{feed::Feed, place::Place};
 
 /// Builds the library; `None` if that cannot be done here.
 fn library(place: &Place) -> Option<PathBuf> {
-    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cli/clock.c");
+    let source = "tests/cli/clock.c";
     let library = place.path().join("clock.so");
     let output = Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(source).output();
     match output {

@@ -23,7 +23,7 @@ fn start() -> Option<(String, Option<Child>)> {
     if let Ok(url) = std::env::var("AUDITLAKE_TEST_CLICKHOUSE") {
         return Some((url, None));
     }
-    let tool = concat!(env!("CARGO_MANIFEST_DIR"), "/../../.ci/tools/clickhouse-http");
+    let tool = "../../.ci/tools/clickhouse-http";
     let python = std::env::var("AUDITLAKE_TEST_CHDB").unwrap_or_else(|_| "python3".to_owned());
     let mut child = Command::new(python)
         .args([tool, "--until-eof"])

@@ -1,6 +1,6 @@
 //! What enrichment says, as SQL over the columns `place`, `agent` and `person` of table `activity`.
 //!
-//! A part is cut out with one function of one column, which the engine runs once for each entry of the column's dictionary.
+//! A part is cut out with functions of one column, which the engine runs once for each entry of the column's dictionary.
 
 use std::sync::LazyLock;
 
@@ -10,8 +10,9 @@ use activity::{
 };
 use auditlake_store::filter::AGENT_TAGS;
 
+/// Not `split_part`: the engine cannot plan a comparison with it where the whole column is `NULL`.
 fn part(column: &str, at: usize) -> String {
-    format!("nullif(split_part({column}, chr({}), {}), '')", PART_SEPARATOR as u32, at + 1)
+    format!("nullif(string_split({column}, chr({}))[{}], '')", PART_SEPARATOR as u32, at + 1)
 }
 
 /// A part of the place, in the type of its column.

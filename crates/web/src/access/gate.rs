@@ -227,7 +227,6 @@ fn plural(role: Role) -> &'static str {
 
 /// Lets a request pass that changes something only if it comes from a form of this site, for this session. A program with the
 /// token needs none: no page can send that.
-#[expect(clippy::result_large_err, reason = "the answer itself, made once")]
 async fn check_form(gate: &Gate, who: &Who, session: &str, request: Request) -> Result<Request, Response> {
     if matches!(*request.method(), Method::GET | Method::HEAD) || who.csrf.is_empty() {
         return Ok(request);
@@ -256,7 +255,6 @@ async fn check_form(gate: &Gate, who: &Who, session: &str, request: Request) -> 
 }
 
 /// Reads a body, and puts it back.
-#[expect(clippy::result_large_err, reason = "the answer itself, made once")]
 async fn read(request: Request, most: usize) -> Result<(Request, Bytes), Response> {
     let (parts, body) = request.into_parts();
     match to_bytes(body, most).await {
@@ -266,7 +264,6 @@ async fn read(request: Request, most: usize) -> Result<(Request, Bytes), Respons
 }
 
 /// Hands what is looked up to whoever writes it down.
-#[expect(clippy::result_large_err, reason = "the answer itself, made once")]
 async fn note(gate: &Gate, notebook: &Notebook, who: &Who, request: Request) -> Result<Request, Response> {
     let has_question = *request.method() == Method::POST && request.uri().path() == "/api/v1/sql";
     let (request, body) = match has_question {
