@@ -1,7 +1,8 @@
 //! What of the past is still to be read: a span, cut into windows that are read newest first, several at a time.
 //!
-//! Windows adapt to how much is in them, so that each takes some pages, and the last ones are shared out among those who
-//! have nothing left to do. What is persisted is only time: which spans remain.
+//! Windows adapt to how much is in them, so that each takes many pages, and the last ones are shared out among those who
+//! have nothing left to do: the last page of each window is mostly not full, and costs of the budget what a full one costs.
+//! What is persisted is only time: which spans remain.
 
 use std::collections::BTreeMap;
 
@@ -13,16 +14,12 @@ use crate::{
     walk::{Next, Walk},
 };
 
-/// A window should take so many pages: the last one of each is mostly not full.
-const PAGES_PER_WINDOW: f64 = 16.0;
-/// The first window, before anything is known.
-const FIRST_WINDOW: SignedDuration = SignedDuration::from_hours(1);
+/// A window should take so many pages.
+const PAGES_PER_WINDOW: f64 = 32.0;
 /// No window is shorter, except at the end.
 const SHORTEST_WINDOW: SignedDuration = SignedDuration::from_secs(1);
-/// No window is longer.
-const LONGEST_WINDOW: SignedDuration = SignedDuration::from_hours(30 * 24);
-/// A window is at most so many times longer than what is known to be as sparse, or shorter than the last one.
-const MOST_CHANGE: f64 = 8.0;
+/// How dense the past is, is known from about so many pages: days and nights, workdays and weekends.
+const REMEMBERED_PAGES: f64 = 64.0;
 
 /// A span of time: from the first moment, before the second.
 pub(crate) type Span = (Timestamp, Timestamp);
@@ -94,15 +91,44 @@ pub(crate) struct Plan {
     /// Windows of which a page is being fetched, and what they leave if the process ends now.
     fetching: BTreeMap<u64, Walk>,
     next_id: u64,
-    window: SignedDuration,
+    density: Density,
     limit: u32,
+}
+
+/// Rows of the latest pages, and the seconds that they cover.
+#[derive(Debug, Default)]
+struct Density {
+    rows: f64,
+    seconds: f64,
+}
+
+impl Density {
+    fn learn(&mut self, rows: usize, seconds: f64) {
+        let kept = 1.0 - 1.0 / REMEMBERED_PAGES;
+        self.rows = self.rows * kept + rows as f64;
+        self.seconds = self.seconds * kept + seconds;
+    }
+
+    fn is_known(&self) -> bool {
+        self.seconds > 0.0
+    }
+
+    /// How long it takes until there are so many rows; for ever, if there never were any.
+    fn length(&self, rows: f64) -> SignedDuration {
+        let seconds = rows * self.seconds / self.rows;
+        match self.rows > 0.0 && seconds < SignedDuration::MAX.as_secs_f64() {
+            true => SignedDuration::from_secs_f64(seconds).max(SHORTEST_WINDOW),
+            false => SignedDuration::MAX,
+        }
+    }
 }
 
 impl Plan {
     /// The plan that a checkpoint left.
     pub(crate) fn new(saved: Saved, limit: u32) -> Self {
         let unread = merged(saved.remaining.clone());
-        Plan { saved, unread, ready: Vec::new(), fetching: BTreeMap::new(), next_id: 0, window: FIRST_WINDOW, limit }
+        let density = Density::default();
+        Plan { saved, unread, ready: Vec::new(), fetching: BTreeMap::new(), next_id: 0, density, limit }
     }
 
     /// The next page to fetch, if there is any: windows that were begun go first.
@@ -114,16 +140,28 @@ impl Plan {
         Some((id, walk))
     }
 
-    /// A window from the newest unread span.
+    /// A window from the newest unread span: all of it, before anything is known, and then the first page tells.
     fn cut(&mut self) -> Option<Walk> {
-        let (from, to) = self.unread.first_mut().map(|span| (span.0, &mut span.1))?;
-        let end = *to;
-        let start = end.checked_sub(self.window).unwrap_or(from).max(from);
-        *to = start;
+        let (from, to) = *self.unread.first()?;
+        if !self.density.is_known() && !self.fetching.is_empty() {
+            return None;
+        }
+        let start = self.start_of_window(from, to);
         if start <= from {
             self.unread.remove(0);
+        } else {
+            self.unread[0].1 = start;
         }
-        Some(Walk::back(start, end, self.limit))
+        Some(Walk::back(start, to, self.limit))
+    }
+
+    /// Where a window begins that ends at `to`.
+    fn start_of_window(&self, from: Timestamp, to: Timestamp) -> Timestamp {
+        let length = match self.density.is_known() {
+            true => self.density.length(f64::from(self.limit) * PAGES_PER_WINDOW),
+            false => SignedDuration::MAX,
+        };
+        to.checked_sub(length).unwrap_or(from).max(from)
     }
 
     /// Half of the longest window that somebody else reads, when nothing else is left and it is worth a page or two.
@@ -132,8 +170,7 @@ impl Plan {
         let longest = self.fetching.values_mut().filter(|walk| walk.has_cursor()).max_by_key(|walk| length(walk))?;
         let (from, to) = (longest.from, longest.rest().1?);
         let half = to.duration_since(from) / 2;
-        let page = self.window.as_secs_f64() / PAGES_PER_WINDOW;
-        if half < SHORTEST_WINDOW || half.as_secs_f64() < 2.0 * page {
+        if half < self.density.length(2.0 * f64::from(self.limit)) {
             return None;
         }
         let middle = from.checked_add(half).ok()?;
@@ -145,14 +182,22 @@ impl Plan {
     pub(crate) fn passed(&mut self, id: u64, mut walk: Walk, next: Next, rows: usize) {
         let Some(kept) = self.fetching.remove(&id) else { return };
         self.saved.rows += rows as u64;
-        let (from, to) = walk.rest();
-        self.learn(walk_span(&kept), (from, to.unwrap_or(from)), next, rows);
+        let (before, rest) = (walk_span(&kept), walk_span(&walk));
+        let read = if next == Next::Done { before.0 } else { rest.1 };
+        let is_first = !self.density.is_known();
+        self.density.learn(rows, before.1.duration_since(read).as_secs_f64().max(1e-3));
         if next == Next::Stuck {
             walk.drop_cursor();
         }
-        if next != Next::Done {
-            self.put_back(walk, kept.from);
+        if next == Next::Done {
+            return;
         }
+        let mut start = kept.from;
+        if is_first {
+            start = self.start_of_window(kept.from, rest.1);
+            self.unread = merged(self.unread.iter().copied().chain([(kept.from, start)]).collect());
+        }
+        self.put_back(walk, start);
     }
 
     /// Gives half of a window that cannot be had to be read by itself.
@@ -188,17 +233,6 @@ impl Plan {
             .fold(whole, |left: Vec<_>, (from, to)| crate::covered::without(&left, auditlake_store::Span { from, to }))
     }
 
-    /// Fits the length of windows to how much a page covered.
-    fn learn(&mut self, before: Span, rest: Span, next: Next, rows: usize) {
-        let read = if next == Next::Done { before.0 } else { rest.1 };
-        let covered = before.1.duration_since(read).as_secs_f64().max(1e-3);
-        let wanted = f64::from(self.limit) * PAGES_PER_WINDOW * covered / (rows.max(1) as f64);
-        let now = self.window.as_secs_f64();
-        let fitted = wanted.max(now / MOST_CHANGE).min(covered * MOST_CHANGE);
-        let fitted = fitted.clamp(SHORTEST_WINDOW.as_secs_f64(), LONGEST_WINDOW.as_secs_f64());
-        self.window = SignedDuration::from_secs_f64(fitted);
-    }
-
     /// The checkpoint: what is not passed yet.
     pub(crate) fn save(&self) -> Saved {
         let open = self.ready.iter().chain(self.fetching.values()).map(walk_span);
@@ -231,17 +265,98 @@ mod tests {
         assert_eq!(saved.progress().remaining_seconds, 250);
     }
 
+    /// A feed of pages of so many rows, with so many rows in each hour of a week. Reads everything with so many at a time, and
+    /// answers the spans of pages in the order of reading, and how many rows there were.
+    fn read(hours: i64, rows: impl Fn(i64) -> i64, limit: u32, parallel: usize) -> (Vec<Span>, usize) {
+        let rows: Vec<i64> = (0..hours)
+            .flat_map(|hour| {
+                (0..rows(hour)).map(move |at| (hour, at)).map(|(hour, at)| (hour * 3_600 + at) * 1_000_000)
+            })
+            .collect();
+        let mut plan = Plan::new(Saved::new(time(0), time(hours * 3_600)), limit);
+        let (mut fetches, mut pages) = (std::collections::VecDeque::new(), Vec::new());
+        let mut seen = vec![false; rows.len()];
+        loop {
+            while fetches.len() < parallel {
+                let Some(fetch) = plan.next() else { break };
+                fetches.push_back(fetch);
+            }
+            let Some((id, mut walk)) = fetches.pop_front() else { break };
+            let query = walk.query(&[]).created_at;
+            let (gte, lt) = (query.gte.unwrap().as_microsecond(), query.lt.unwrap().as_microsecond());
+            let end = match &walk.query(&[]).cursor {
+                Some(feed::Cursor::After(last)) => last.parse().unwrap(),
+                _ => rows.partition_point(|row| *row < lt),
+            };
+            let start = rows.partition_point(|row| *row < gte).max(end.saturating_sub(limit as usize)).min(end);
+            seen[start..end].fill(true);
+            let moment = |at: usize| Timestamp::from_microsecond(rows[at]).unwrap();
+            let has_more = start > 0 && rows[start - 1] >= gte;
+            let page = feed::Page {
+                data: (start..end).map(|at| bytes::Bytes::from(format!("{{\"n\":{at}}}"))).collect(),
+                has_more,
+                first_id: None,
+                last_id: Some(start.to_string()),
+            };
+            let times = (start < end).then(|| (moment(start), moment(end - 1)));
+            let next = walk.pass(&page, times);
+            pages.push(times.unwrap_or((walk.from, walk.from)));
+            plan.passed(id, walk, next, end - start);
+        }
+        assert!(seen.iter().all(|seen| *seen), "something was left out");
+        assert!(plan.save().remaining.is_empty());
+        (pages, rows.len())
+    }
+
+    /// By night and on weekends there is little to read.
+    fn office(hour: i64) -> i64 {
+        match (hour % 168 / 24, hour % 24) {
+            (5 | 6, _) => 20,
+            (_, 8..18) => 1_000,
+            _ => 50,
+        }
+    }
+
     #[test]
-    fn windows_are_cut_newest_first_and_nothing_is_left_out() {
+    fn hardly_any_of_the_budget_is_spent_on_pages_that_are_not_full() {
+        let (pages, rows) = read(60 * 24, office, 500, 8);
+        let least = rows.div_ceil(500);
+        assert!(pages.len() * 100 <= least * 106, "{} pages, {least} would be enough", pages.len());
+    }
+
+    #[test]
+    fn the_newest_comes_first() {
+        let (pages, _) = read(120 * 24, office, 500, 8);
+        let half = pages[..pages.len() / 2].iter().map(|page| page.0).min().unwrap();
+        assert!(half > time(20 * 24 * 3_600), "half way through it is at {half}");
+        assert_eq!(pages[0].1, time(120 * 24 * 3_600 - 3_600 + 49));
+    }
+
+    #[test]
+    fn a_feed_with_nothing_in_it_takes_one_page() {
+        assert_eq!(read(2_000, |_| 0, 500, 8).0.len(), 1);
+    }
+
+    #[test]
+    fn what_a_first_page_leaves_is_shared_out() {
         let saved = Saved::new(time(0), time(100_000));
         let mut plan = Plan::new(saved.clone(), 10);
-        let (id, walk) = plan.next().unwrap();
-        assert_eq!(walk.rest(), (time(96_400), Some(time(100_000))));
-        let (_, second) = plan.next().unwrap();
-        assert_eq!(second.to, Some(time(96_400)));
+        let (id, mut walk) = plan.next().unwrap();
+        assert_eq!(walk.rest(), (time(0), Some(time(100_000))));
+        assert!(plan.next().is_none(), "the first page tells how much there is");
         assert_eq!(plan.save(), saved);
-        plan.passed(id, walk, Next::Done, 0);
-        assert_eq!(plan.save().remaining, [(time(0), time(96_400))]);
-        assert_eq!(plan.window, FIRST_WINDOW * 8);
+        let page = feed::Page {
+            data: vec![bytes::Bytes::new(); 10],
+            has_more: true,
+            first_id: None,
+            last_id: Some("x".into()),
+        };
+        let next = walk.pass(&page, Some((time(99_900), time(99_999))));
+        plan.passed(id, walk, next, 10);
+        let starts: Vec<_> = (0..3).map(|_| plan.next().unwrap().1.from).collect();
+        // 32 pages of 100 s each; the first window had one of them already.
+        assert_eq!(starts.len(), 3);
+        assert!(starts.windows(2).all(|pair| pair[0] > pair[1]), "{starts:?}");
+        assert_eq!(plan.save().remaining.len(), 1);
     }
 }
