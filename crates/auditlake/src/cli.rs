@@ -82,6 +82,9 @@ pub enum Command {
     /// Notices of alerts on their way to people, and dead letters
     #[command(subcommand)]
     Deliveries(Deliveries),
+    /// Move a deployment from one store to another, of either kind
+    #[command(subcommand)]
+    Store(Store),
     /// Access keys for the feed that this deployment serves
     #[command(subcommand)]
     Keys(Keys),
@@ -530,6 +533,53 @@ pub struct RetryDeliveries {
     /// All of them
     #[arg(long)]
     pub all: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Store {
+    /// Copy everything that a deployment holds to an empty place, and prove that both hold the same; goes on where it was broken off
+    Copy(StoreCopy),
+    /// Read two stores from end to end and compare; exit code 3 if they differ
+    Compare {
+        #[command(flatten)]
+        sides: Sides,
+        #[arg(long, value_enum)]
+        format: Option<ListFormat>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct StoreCopy {
+    #[command(flatten)]
+    pub sides: Sides,
+    /// So many activities at once; a commit is never cut
+    #[arg(long, value_name = "N", default_value_t = 30_000)]
+    pub rows: u64,
+    #[arg(long, value_enum)]
+    pub format: Option<ListFormat>,
+}
+
+/// Two stores.
+#[derive(Debug, Args)]
+pub struct Sides {
+    /// A data directory, or clickhouse://USER@HOST:PORT/DATABASE
+    #[arg(long, value_name = "PLACE")]
+    pub from: String,
+    /// The other one
+    #[arg(long, value_name = "PLACE")]
+    pub to: String,
+    /// The file that holds the password of the server in --from [default: as configured]
+    #[arg(long, value_name = "FILE")]
+    pub from_password_file: Option<PathBuf>,
+    /// The file that holds the password of the server in --to [default: as configured]
+    #[arg(long, value_name = "FILE")]
+    pub to_password_file: Option<PathBuf>,
+    /// The cluster of the server in --from [default: as configured]
+    #[arg(long, value_name = "NAME")]
+    pub from_cluster: Option<String>,
+    /// The cluster of the server in --to [default: as configured]
+    #[arg(long, value_name = "NAME")]
+    pub to_cluster: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]

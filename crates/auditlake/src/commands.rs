@@ -20,6 +20,7 @@ mod rules;
 mod run;
 mod search;
 mod simulate;
+mod store;
 mod tail;
 mod users;
 
@@ -61,6 +62,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Catalog(words) => catalog::run(words),
         Command::Simulate(words) => simulate::run(words).await,
         Command::Enrich(words) => enrich::run(&config()?, words).await,
+        Command::Store(words) => store::run(&config()?, words).await,
         Command::Keys(words) => keys::run(&config()?, words),
         Command::Users(words) => users::run(&config()?, words),
         Command::Conformance(words) => conformance::run(words).await,

@@ -25,7 +25,7 @@ use crate::{cli::Cli, datadir::DataDir, hinted};
 pub use destination::DestinationConfig;
 pub use reference::{SETTINGS, markdown};
 pub use source::{NEW_KEY, SourceConfig};
-pub use store::Store;
+pub use store::{Store, server_at};
 
 /// Everything that a deployment can set.
 #[derive(Debug, Clone, Deserialize)]

@@ -12,6 +12,7 @@ use auditlake_store::{
     Reader, Recall, Result as Stored, Rows, Select, Sql, SqlQuery, Status, Tally, Window, Writer,
     alert::{Act, Alert, AlertQuery, Alerts, Detected, Observe, Observed},
     lookup::{Lookup, LookupCount, LookupQuery, Lookups},
+    moving::{Movable, MovedCommit, Part, Stretch},
     outbox::{Delivery, DeliveryCount, DeliveryLog, DeliveryQuery, Due, NewDelivery, Outbox, Outcome, Told, Which},
 };
 use jiff::Timestamp;
@@ -19,7 +20,7 @@ use store_clickhouse::ClickStore;
 use store_duckdb::DuckStore;
 use tokio::{sync::watch, task::JoinHandle};
 
-use crate::{config::Config, datadir::DataDir};
+use crate::{config::Config, datadir::DataDir, hinted};
 
 /// An open store. Cheap to clone.
 #[derive(Clone)]
@@ -75,6 +76,17 @@ macro_rules! either {
 impl Store {
     /// Opens the store that is configured.
     pub async fn open(config: &Config, data: &DataDir) -> Result<Store> {
+        let store = Self::open_any(config, data).await?;
+        match store.progress().await? {
+            None => Ok(store),
+            Some(_) => Err(hinted(
+                "the store is the target of a copy that was never finished",
+                "finish it: run the same `auditlake store copy` again",
+            )),
+        }
+    }
+
+    async fn open_any(config: &Config, data: &DataDir) -> Result<Store> {
         match config.store.server().await? {
             Some(options) => {
                 let place = format!("database {} of {}", options.database, options.url);
@@ -279,5 +291,39 @@ impl Lookups for Store {
     }
     async fn forget_lookups(&self, before: Timestamp) -> Stored<u64> {
         either!(self, store => store.forget_lookups(before).await)
+    }
+}
+
+#[async_trait]
+impl Movable for Store {
+    async fn commits_after(&self, after: u64, limit: u64) -> Stored<Vec<MovedCommit>> {
+        either!(self, store => store.commits_after(after, limit).await)
+    }
+    async fn ledger_between(&self, after: u64, until: u64) -> Stored<Vec<LedgerRow>> {
+        either!(self, store => store.ledger_between(after, until).await)
+    }
+    async fn rows_between(&self, after: u64, until: u64) -> Stored<Rows> {
+        either!(self, store => store.rows_between(after, until).await)
+    }
+    async fn items(&self, part: Part, skip: u64, limit: u64) -> Stored<Vec<serde_json::Value>> {
+        either!(self, store => store.items(part, skip, limit).await)
+    }
+    async fn progress(&self) -> Stored<Option<serde_json::Value>> {
+        either!(self, store => store.progress().await)
+    }
+    async fn set_progress(&self, progress: Option<serde_json::Value>) -> Stored<()> {
+        either!(self, store => store.set_progress(progress).await)
+    }
+    async fn drop_after(&self, seq: u64) -> Stored<()> {
+        either!(self, store => store.drop_after(seq).await)
+    }
+    async fn take(&self, stretch: Stretch, progress: serde_json::Value) -> Stored<()> {
+        either!(self, store => store.take(stretch, progress).await)
+    }
+    async fn clear(&self, part: Part) -> Stored<()> {
+        either!(self, store => store.clear(part).await)
+    }
+    async fn take_items(&self, part: Part, items: Vec<serde_json::Value>) -> Stored<()> {
+        either!(self, store => store.take_items(part, items).await)
     }
 }

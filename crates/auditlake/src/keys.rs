@@ -26,7 +26,7 @@ pub use ring::KeyRing;
 
 /// What a key begins with: clients that look take it for a Compliance Access Key, people see whose it is.
 pub const PREFIX: &str = "sk-ant-api01-lake-";
-const FILE: &str = "keys.json";
+pub const FILE: &str = "keys.json";
 const VERSION: u32 = 1;
 /// How much of a key's end is kept, so that a person can tell keys apart.
 const ENDING: usize = 4;

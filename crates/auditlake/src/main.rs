@@ -15,6 +15,7 @@ mod enriching;
 mod keys;
 mod lake;
 mod log;
+mod moving;
 mod output;
 mod remote;
 mod served;

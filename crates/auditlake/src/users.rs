@@ -23,7 +23,7 @@ use web::{Role, User, Users};
 
 use crate::{datadir::DataDir, hinted};
 
-const FILE: &str = "users.json";
+pub const FILE: &str = "users.json";
 const VERSION: u32 = 1;
 /// Shorter passwords are refused, and longer ones than this, which nobody types.
 pub const SHORTEST: usize = 12;

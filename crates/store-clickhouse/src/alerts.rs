@@ -157,7 +157,7 @@ async fn by_ids(server: &Server, seen: &Seen, ids: Option<&[String]>) -> Result<
     Ok(texts.into_iter().filter_map(|(id, text)| Some((id, serde_json::from_str(&text).ok()?))).collect())
 }
 
-fn entry(alert: &Alert) -> Entry {
+pub(crate) fn entry(alert: &Alert) -> Entry {
     Entry::new("alert", &alert.finding.id, serde_json::to_string(alert).unwrap_or_default())
 }
 

@@ -88,6 +88,22 @@ pub(crate) async fn entries(server: &Server, seen: &Seen, source: &str, drift: V
         .collect())
 }
 
+/// Drift as it comes from another store.
+pub(crate) fn entry(row: DriftRow) -> Entry {
+    let one = Stored {
+        source: row.source,
+        kind: row.kind,
+        event_name: row.event_name,
+        name: row.name,
+        value: row.value,
+        first: row.first_seen.as_microsecond(),
+        last: row.last_seen.as_microsecond(),
+        count: row.count,
+        example: row.example,
+    };
+    Entry::new("drift", one.key(), serde_json::to_string(&one).unwrap_or_default())
+}
+
 async fn read_all(server: &Server, seen: &Seen, source: Option<&str>) -> Result<BTreeMap<String, Stored>> {
     let all = state::read(server, seen, "drift", None).await?;
     // Only what this program or an older one wrote stands there.

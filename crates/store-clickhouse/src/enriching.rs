@@ -10,7 +10,7 @@ use serde_json::{Map, json};
 
 use crate::{
     ClickStore, Inner,
-    schema::{other, quoted, tables::quoted_name},
+    schema::{other, quoted},
 };
 
 /// So many answers stand in a statement.
@@ -92,10 +92,6 @@ async fn change(inner: &Inner, base: &str, subject: &Subject, late: &LateEnrichm
             answers.push((quoted(&row.string(0)), quoted(&answer)));
         }
     }
-    let (suffix, on) = match &inner.options.cluster {
-        Some(name) => ("_local", format!(" ON CLUSTER {}", quoted_name(name))),
-        None => ("", String::new()),
-    };
     let mut changed = 0;
     for answers in answers.chunks(AT_ONCE) {
         let list = |texts: Vec<&str>| format!("[{}]", texts.join(", "));
@@ -106,7 +102,7 @@ async fn change(inner: &Inner, base: &str, subject: &Subject, late: &LateEnrichm
         let count = format!("SELECT count() FROM activity WHERE {wanted}");
         let count = inner.server.rows(doing, &count).await?.first().and_then(|row| row.number(0)).unwrap_or_default();
         if count > 0 {
-            let text = format!("ALTER TABLE activity{suffix}{on} UPDATE {column} = {new} WHERE {wanted}");
+            let text = format!("{} UPDATE {column} = {new} WHERE {wanted}", inner.alter("activity"));
             inner.server.execute(doing, &text).await?;
         }
         changed += count;

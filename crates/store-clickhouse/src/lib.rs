@@ -16,6 +16,7 @@ mod guard;
 mod insight;
 mod lease;
 mod lookups;
+mod moving;
 mod outbox;
 mod reader;
 mod recall;
@@ -128,10 +129,14 @@ impl ClickStore {
     /// # Errors
     /// [`auditlake_store::StoreError::Locked`] if another process goes on writing.
     pub async fn claim(&self) -> Result<()> {
+        self.claimed(async |writer: &mut WriterState, inner: &Inner| writer.ready(inner).await).await
+    }
+
+    async fn claimed(&self, take: impl AsyncFn(&mut WriterState, &Inner) -> Result<()>) -> Result<()> {
         let started = std::time::Instant::now();
         let patience = self.inner.options.lease + Duration::from_secs(2);
         loop {
-            let done = self.inner.writer.lock().await.ready(&self.inner).await;
+            let done = take(&mut *self.inner.writer.lock().await, &self.inner).await;
             match done {
                 Err(auditlake_store::StoreError::Locked(why)) if started.elapsed() < patience => {
                     tracing::info!(%why, "waiting for the right to write");
@@ -142,11 +147,28 @@ impl ClickStore {
         }
     }
 
+    /// As [`ClickStore::claim`], by whoever moves a deployment here.
+    ///
+    /// # Errors
+    /// As [`ClickStore::claim`].
+    pub async fn claim_to_move(&self) -> Result<()> {
+        self.claimed(async |writer: &mut WriterState, inner: &Inner| writer.ready_to_move(inner).await).await
+    }
+
     /// Keeps the right to write for as long as it is polled, also while there is nothing to write.
     pub async fn hold(self) {
+        self.held(async |writer: &mut WriterState, inner: &Inner| writer.ready(inner).await).await
+    }
+
+    /// As [`ClickStore::hold`], by whoever moves a deployment here.
+    pub async fn hold_to_move(self) {
+        self.held(async |writer: &mut WriterState, inner: &Inner| writer.ready_to_move(inner).await).await
+    }
+
+    async fn held(&self, keep: impl AsyncFn(&mut WriterState, &Inner) -> Result<()>) {
         loop {
             tokio::time::sleep(self.inner.options.lease / 3).await;
-            let kept = self.inner.writer.lock().await.ready(&self.inner).await;
+            let kept = keep(&mut *self.inner.writer.lock().await, &self.inner).await;
             if let Err(error) = kept {
                 tracing::warn!(%error, "the right to write could not be renewed");
             }
@@ -169,6 +191,14 @@ impl Inner {
     /// What readers see now.
     fn seen(&self) -> Arc<Seen> {
         self.seen.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+
+    /// The beginning of a statement that changes rows of a table: on a cluster, of each host's part.
+    pub(crate) fn alter(&self, table: &str) -> String {
+        match &self.options.cluster {
+            Some(name) => format!("ALTER TABLE {table}_local ON CLUSTER {}", schema::tables::quoted_name(name)),
+            None => format!("ALTER TABLE {table}"),
+        }
     }
 
     fn set_seen(&self, seen: Seen) {

@@ -1,5 +1,8 @@
 //! What people looked up, in a table of its own: added to in one insert, read by scanning.
 
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, StringArray, TimestampMicrosecondArray};
 use async_trait::async_trait;
 use auditlake_store::{
     Result,
@@ -9,7 +12,9 @@ use jiff::Timestamp;
 
 use crate::{
     ClickStore,
-    schema::{moment, quoted, tables::quoted_name},
+    client::{Row, Server},
+    schema::{moment, quoted},
+    state,
 };
 
 #[async_trait]
@@ -26,21 +31,7 @@ impl Lookups for ClickStore {
 
     async fn lookups(&self, query: &LookupQuery) -> Result<Vec<Lookup>> {
         let limit = query.limit.map(|limit| format!("LIMIT {limit}")).unwrap_or_default();
-        let text = format!(
-            "SELECT toUnixTimestamp64Micro(happened_at), who, address, what, detail, link FROM lookup WHERE {} \
-             ORDER BY happened_at DESC {limit}",
-            condition(query)
-        );
-        let table = self.inner.server.rows("reading look-ups", &text).await?;
-        let lookup = |row: crate::client::Row| Lookup {
-            at: row.time(0).unwrap_or_default(),
-            who: row.string(1),
-            address: row.text(2).map(str::to_owned),
-            what: row.string(3),
-            detail: row.string(4),
-            link: row.string(5),
-        };
-        Ok(table.rows().map(lookup).collect())
+        read(&self.inner.server, &format!("{} ORDER BY happened_at DESC {limit}", condition(query))).await
     }
 
     async fn lookup_counts(&self, query: &LookupQuery) -> Result<Vec<LookupCount>> {
@@ -67,14 +58,44 @@ impl Lookups for ClickStore {
         let count = inner.server.rows(doing, &format!("SELECT count() FROM lookup WHERE {condition}")).await?;
         let count = count.first().and_then(|row| row.number(0)).unwrap_or_default();
         if count > 0 {
-            let (suffix, on) = match &inner.options.cluster {
-                Some(name) => ("_local", format!(" ON CLUSTER {}", quoted_name(name))),
-                None => ("", String::new()),
-            };
-            inner.server.execute(doing, &format!("ALTER TABLE lookup{suffix}{on} DELETE WHERE {condition}")).await?;
+            inner.server.execute(doing, &format!("{} DELETE WHERE {condition}", inner.alter("lookup"))).await?;
         }
         Ok(count)
     }
+}
+
+/// The look-ups for which this holds. What follows `WHERE` may order and limit, too.
+pub(crate) async fn read(server: &Server, condition: &str) -> Result<Vec<Lookup>> {
+    let text = format!(
+        "SELECT toUnixTimestamp64Micro(happened_at), who, address, what, detail, link FROM lookup WHERE {condition}"
+    );
+    let table = server.rows("reading look-ups", &text).await?;
+    let lookup = |row: Row| Lookup {
+        at: row.time(0).unwrap_or_default(),
+        who: row.string(1),
+        address: row.text(2).map(str::to_owned),
+        what: row.string(3),
+        detail: row.string(4),
+        link: row.string(5),
+    };
+    Ok(table.rows().map(lookup).collect())
+}
+
+/// Look-ups as rows of the table.
+pub(crate) fn rows(lookups: &[Lookup]) -> Result<RecordBatch> {
+    fn texts<'l>(lookups: &'l [Lookup], get: fn(&'l Lookup) -> &'l str) -> ArrayRef {
+        Arc::new(StringArray::from_iter_values(lookups.iter().map(get)))
+    }
+    let times = lookups.iter().map(|lookup| lookup.at.as_microsecond());
+    let addresses: StringArray = lookups.iter().map(|lookup| lookup.address.as_deref()).collect();
+    state::batch(vec![
+        ("happened_at", Arc::new(TimestampMicrosecondArray::from_iter_values(times))),
+        ("who", texts(lookups, |lookup| &lookup.who)),
+        ("address", Arc::new(addresses)),
+        ("what", texts(lookups, |lookup| &lookup.what)),
+        ("detail", texts(lookups, |lookup| &lookup.detail)),
+        ("link", texts(lookups, |lookup| &lookup.link)),
+    ])
 }
 
 fn row(lookup: &Lookup) -> String {

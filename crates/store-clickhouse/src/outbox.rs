@@ -8,26 +8,19 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use auditlake_store::{
     Result,
+    moving::MovedDelivery,
     outbox::{
         Delivery, DeliveryCount, DeliveryLog, DeliveryQuery, Due, NewDelivery, Outbox, Outcome, Told, Which,
         memory::MemoryOutbox,
     },
 };
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use crate::{
     ClickStore, Inner,
     state::{self, Entry},
 };
-
-/// A delivery with its place in the order of their coming.
-#[derive(Serialize, Deserialize)]
-struct Numbered {
-    number: u64,
-    delivery: Delivery,
-}
 
 /// All deliveries, and the last number.
 struct Held {
@@ -42,12 +35,18 @@ impl Inner {
         let handled = handled.get("alerts").and_then(|text| text.parse().ok());
         let texts = state::read(&self.server, &seen, "delivery", None).await?;
         // Only what this program or an older one wrote stands there.
-        let mut all: Vec<Numbered> = texts.into_values().filter_map(|text| serde_json::from_str(&text).ok()).collect();
+        let mut all: Vec<MovedDelivery> =
+            texts.into_values().filter_map(|text| serde_json::from_str(&text).ok()).collect();
         all.sort_by_key(|one| one.number);
         let numbers = all.iter().map(|one| (one.delivery.id.clone(), one.number)).collect();
         let deliveries = all.into_iter().map(|one| one.delivery).collect();
         Ok(Held { numbers, memory: MemoryOutbox::of(handled, deliveries) })
     }
+}
+
+/// A delivery with its place in the order of their coming.
+pub(crate) fn entry(one: &MovedDelivery) -> Entry {
+    Entry::new("delivery", &one.delivery.id, serde_json::to_string(one).unwrap_or_default())
 }
 
 impl Held {
@@ -65,8 +64,8 @@ impl Held {
                 next += 1;
                 next
             });
-            let numbered = Numbered { number, delivery: delivery.clone() };
-            entries.push(Entry::new("delivery", &delivery.id, serde_json::to_string(&numbered).unwrap_or_default()));
+            let numbered = MovedDelivery { number, delivery: delivery.clone() };
+            entries.push(entry(&numbered));
         }
         let left: std::collections::BTreeSet<&str> = after.iter().map(|one| one.id.as_str()).collect();
         entries.extend(before.into_keys().filter(|id| !left.contains(id)).map(|id| Entry::gone("delivery", id)));

@@ -13,6 +13,7 @@ use crate::{
     drift, filter,
     schema::{self, moment, quoted},
     shape::Shape,
+    writer::NO_ENTRY,
 };
 
 #[async_trait]
@@ -97,30 +98,35 @@ impl Reader for ClickStore {
         }
         let limit = query.limit.map(|limit| format!("LIMIT {limit}")).unwrap_or_default();
         let text = format!(
-            "SELECT seq, CAST(source_id AS String), toUnixTimestamp64Micro(happened_at), CAST(kind AS String), new_rows, known_rows, \
-             detail, toUInt64(entry), late_rows FROM ledger_entry WHERE {condition} \
+            "SELECT {LEDGER} FROM ledger_entry WHERE {condition} \
              ORDER BY seq DESC, happened_at DESC, entry DESC {limit}"
         );
         let table = self.inner.server.rows("reading the ledger", &text).await?;
-        let ledger = |row: crate::client::Row| {
-            let detail = row.string(6);
-            LedgerRow {
-                seq: row.number(0).unwrap_or_default(),
-                entry: row.number(7).and_then(|entry| u32::try_from(entry).ok()),
-                source: row.string(1),
-                at: row.time(2).unwrap_or_default(),
-                kind: row.string(3),
-                new: row.number(4).unwrap_or_default(),
-                known: row.number(5).unwrap_or_default(),
-                late: row.number(8).unwrap_or_default(),
-                detail: serde_json::from_str(&detail).unwrap_or(serde_json::Value::String(detail)),
-            }
-        };
-        Ok(table.rows().map(ledger).collect())
+        Ok(table.rows().map(ledger_row).collect())
     }
 
     async fn drift(&self, query: &DriftQuery) -> Result<Vec<DriftRow>> {
         drift::read(&self.inner.server, &self.inner.seen(), query).await
+    }
+}
+
+/// The columns of [`ledger_row`].
+pub(crate) const LEDGER: &str = "seq, CAST(source_id AS String), toUnixTimestamp64Micro(happened_at), CAST(kind AS String), new_rows, \
+     known_rows, detail, toUInt64(entry), late_rows";
+
+/// An entry of the ledger.
+pub(crate) fn ledger_row(row: crate::client::Row) -> LedgerRow {
+    let detail = row.string(6);
+    LedgerRow {
+        seq: row.number(0).unwrap_or_default(),
+        entry: row.number(7).and_then(|entry| u32::try_from(entry).ok()).filter(|entry| *entry != NO_ENTRY),
+        source: row.string(1),
+        at: row.time(2).unwrap_or_default(),
+        kind: row.string(3),
+        new: row.number(4).unwrap_or_default(),
+        known: row.number(5).unwrap_or_default(),
+        late: row.number(8).unwrap_or_default(),
+        detail: serde_json::from_str(&detail).unwrap_or(serde_json::Value::String(detail)),
     }
 }
 

@@ -5,7 +5,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use arrow::{
-    array::{ArrayRef, BooleanArray, RecordBatch, StringArray, UInt64Array},
+    array::{Array, ArrayRef, BooleanArray, RecordBatch, StringArray, UInt64Array},
     datatypes::{DataType, Field, Schema},
 };
 use auditlake_store::Result;
@@ -89,10 +89,12 @@ pub(crate) fn rows(entries: &[Entry], version: u64) -> Result<RecordBatch> {
     batch(columns)
 }
 
-/// Columns without absent values as rows.
+/// Columns as rows.
 pub(crate) fn batch(columns: Vec<(&str, ArrayRef)>) -> Result<RecordBatch> {
-    let fields: Vec<Field> =
-        columns.iter().map(|(name, column)| Field::new(*name, DataType::clone(column.data_type()), false)).collect();
+    let fields: Vec<Field> = columns
+        .iter()
+        .map(|(name, column)| Field::new(*name, DataType::clone(column.data_type()), column.null_count() > 0))
+        .collect();
     let columns = columns.into_iter().map(|(_, column)| column).collect();
     RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
         .map_err(|error| auditlake_store::StoreError::Engine { doing: "laying out rows", message: error.to_string() })

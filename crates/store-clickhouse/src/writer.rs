@@ -80,8 +80,11 @@ impl Writer for ClickStore {
     }
 }
 
+/// What stands for the place in its commit of an entry that has none: a version before 2 of the other engine's schema wrote such.
+pub(crate) const NO_ENTRY: u32 = u32::MAX;
+
 /// Source ids have no zero byte.
-fn checkpoint_key(source: &str, name: &str) -> String {
+pub(crate) fn checkpoint_key(source: &str, name: &str) -> String {
     format!("{}\u{1}{name}", source.replace('\u{1}', " "))
 }
 
@@ -113,14 +116,31 @@ impl WriterState {
         self.settle(inner).await
     }
 
+    /// Has the right to write to a store that is on its way here: whoever moved before had numbers under way that are not given up, as they
+    /// come again.
+    pub(crate) async fn ready_to_move(&mut self, inner: &Inner) -> Result<()> {
+        let server = &inner.server;
+        let Some(lease) = &mut self.lease else {
+            let cluster = inner.options.cluster.as_deref();
+            let (lease, _) = Lease::take(server, cluster, inner.options.lease).await?;
+            self.version = last_version(server).await? + 1_000;
+            self.lease = Some(lease);
+            inner.set_seen(Seen::read(server).await?);
+            return Ok(());
+        };
+        let kept = lease.keep(server).await;
+        if matches!(kept, Err(StoreError::Locked(_))) {
+            self.lease = None;
+        }
+        kept
+    }
+
     /// Finds what another process left, and gives up what it may have had under way.
     async fn take_over(&mut self, inner: &Inner, before: Before) -> Result<()> {
         let doing = "taking over";
         let server = &inner.server;
         let seen = Seen::read(server).await?;
-        let text = "SELECT max(version) FROM state WHERE area NOT IN ('aborted', 'lease')";
-        self.version =
-            server.rows(doing, text).await?.first().and_then(|row| row.number(0)).unwrap_or_default() + 1_000;
+        self.version = last_version(server).await? + 1_000;
         let last_used = {
             let text = "SELECT max(seq) FROM activity";
             server.rows(doing, text).await?.first().and_then(|row| row.number(0)).unwrap_or_default()
@@ -158,17 +178,8 @@ impl WriterState {
         let rows = state::rows(&[entry], number)?;
         inner.server.insert(doing, "state", &rows, &format!("aborted-{number}")).await?;
         inner.set_seen(Seen::read(&inner.server).await?);
-        let suffix = if inner.options.cluster.is_some() { "_local" } else { "" };
-        let on = inner
-            .options
-            .cluster
-            .as_ref()
-            .map_or(String::new(), |name| format!(" ON CLUSTER {}", crate::schema::tables::quoted_name(name)));
         for table in ["activity", "ledger_entry"] {
-            inner
-                .server
-                .execute(doing, &format!("ALTER TABLE {table}{suffix}{on} DELETE WHERE seq = {number}"))
-                .await?;
+            inner.server.execute(doing, &format!("{} DELETE WHERE seq = {number}", inner.alter(table))).await?;
         }
         Ok(())
     }
@@ -252,6 +263,12 @@ impl WriterState {
         inner.set_seen(Seen { seq: number, aborted: seen.aborted.clone() });
         Ok(total)
     }
+}
+
+/// The last version in `state`.
+async fn last_version(server: &Server) -> Result<u64> {
+    let text = "SELECT max(version) FROM state WHERE area NOT IN ('aborted', 'lease')";
+    Ok(server.rows("taking over", text).await?.first().and_then(|row| row.number(0)).unwrap_or_default())
 }
 
 /// The next number that nobody had.
@@ -347,7 +364,7 @@ fn stored(
 }
 
 /// A map for each row, empty where there was none.
-fn present_map(values: &ArrayRef) -> (Field, ArrayRef) {
+pub(crate) fn present_map(values: &ArrayRef) -> (Field, ArrayRef) {
     let map = values.as_map();
     let fields: Fields =
         vec![Field::new("key", DataType::Utf8, false), Field::new("value", DataType::Utf8, false)].into();
@@ -366,7 +383,7 @@ fn split(texts: &ArrayRef, at: usize) -> Vec<&str> {
     }
 }
 
-fn lists(values: &ArrayRef) -> (Field, ArrayRef) {
+pub(crate) fn lists(values: &ArrayRef) -> (Field, ArrayRef) {
     let item = Arc::new(Field::new("item", DataType::Utf8, false));
     let mut list = ListBuilder::new(StringBuilder::new()).with_field(item.clone());
     for at in 0..values.len() {

@@ -231,7 +231,7 @@ fn remove(bulk: &Bulk, id: &str) -> Vec<String> {
     ]
 }
 
-fn write(bulk: &Bulk, alert: &Alert) -> Vec<String> {
+pub(crate) fn write(bulk: &Bulk, alert: &Alert) -> Vec<String> {
     let Alert { finding, .. } = alert;
     let mut statements = remove(bulk, &finding.id);
     let time = |time: Timestamp| format!("make_timestamp({})", time.as_microsecond());
@@ -322,7 +322,12 @@ fn select(connection: &Connection, query: &AlertQuery) -> duckdb::Result<Vec<Ale
     read(connection, &conditions.join(" AND "), &order, values)
 }
 
-fn read(connection: &Connection, condition: &str, order: &str, values: Vec<Value>) -> duckdb::Result<Vec<Alert>> {
+pub(crate) fn read(
+    connection: &Connection,
+    condition: &str,
+    order: &str,
+    values: Vec<Value>,
+) -> duckdb::Result<Vec<Alert>> {
     let mut statement = connection.prepare(&format!(
         "SELECT state, epoch_us(raised_at), epoch_us(changed_at), news, finding FROM alert WHERE {condition} {order}"
     ))?;

@@ -16,6 +16,7 @@ mod guard;
 mod insight;
 mod inspect;
 mod lookups;
+mod moving;
 mod outbox;
 mod reader;
 mod recall;

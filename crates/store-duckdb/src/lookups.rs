@@ -5,7 +5,7 @@ use auditlake_store::{
     Result,
     lookup::{Lookup, LookupCount, LookupQuery, Lookups},
 };
-use duckdb::{params_from_iter, types::Value};
+use duckdb::{Connection, params_from_iter, types::Value};
 use jiff::Timestamp;
 
 use crate::{DuckStore, bulk::quoted, reader::moment};
@@ -30,24 +30,8 @@ impl Lookups for DuckStore {
     async fn lookups(&self, query: &LookupQuery) -> Result<Vec<Lookup>> {
         let (condition, values) = condition(query);
         let limit = query.limit.map(|limit| format!("LIMIT {limit}")).unwrap_or_default();
-        self.read("reading look-ups", move |connection, _| {
-            let mut statement = connection.prepare(&format!(
-                "SELECT epoch_us(happened_at), who, address, what, detail, link FROM lookup WHERE {condition} \
-                 ORDER BY happened_at DESC {limit}"
-            ))?;
-            let rows = statement.query_map(params_from_iter(values), |row| {
-                Ok(Lookup {
-                    at: moment(row, 0)?.unwrap_or_default(),
-                    who: row.get(1)?,
-                    address: row.get(2)?,
-                    what: row.get(3)?,
-                    detail: row.get(4)?,
-                    link: row.get(5)?,
-                })
-            })?;
-            rows.collect()
-        })
-        .await
+        let condition = format!("{condition} ORDER BY happened_at DESC {limit}");
+        self.read("reading look-ups", move |connection, _| read(connection, &condition, values)).await
     }
 
     async fn lookup_counts(&self, query: &LookupQuery) -> Result<Vec<LookupCount>> {
@@ -84,7 +68,25 @@ impl Lookups for DuckStore {
     }
 }
 
-fn row(lookup: &Lookup) -> String {
+/// The look-ups for which this holds. What follows `WHERE` may order and limit, too.
+pub(crate) fn read(connection: &Connection, condition: &str, values: Vec<Value>) -> duckdb::Result<Vec<Lookup>> {
+    let mut statement = connection.prepare(&format!(
+        "SELECT epoch_us(happened_at), who, address, what, detail, link FROM lookup WHERE {condition}"
+    ))?;
+    let rows = statement.query_map(params_from_iter(values), |row| {
+        Ok(Lookup {
+            at: moment(row, 0)?.unwrap_or_default(),
+            who: row.get(1)?,
+            address: row.get(2)?,
+            what: row.get(3)?,
+            detail: row.get(4)?,
+            link: row.get(5)?,
+        })
+    })?;
+    rows.collect()
+}
+
+pub(crate) fn row(lookup: &Lookup) -> String {
     let Lookup { at, who, address, what, detail, link } = lookup;
     let address = address.as_deref().map_or("NULL".to_owned(), quoted);
     format!(

@@ -191,7 +191,7 @@ impl DeliveryLog for DuckStore {
 }
 
 /// The deliveries for which this holds. What follows `WHERE` may order and limit, too.
-fn list(connection: &Connection, condition: &str, values: Vec<Value>) -> duckdb::Result<Vec<Delivery>> {
+pub(crate) fn list(connection: &Connection, condition: &str, values: Vec<Value>) -> duckdb::Result<Vec<Delivery>> {
     let mut statement = connection.prepare(&format!(
         "SELECT id, destination, alert_id, event, severity, alert_state, activities, state, attempts, epoch_us(queued_at), \
          epoch_us(since), epoch_us(next_at), epoch_us(settled_at), error, notice, \

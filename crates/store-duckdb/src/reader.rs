@@ -116,20 +116,7 @@ impl Reader for DuckStore {
                 "SELECT seq, source_id, epoch_us(happened_at), kind, new_rows, known_rows, detail, entry, coalesce(late_rows, 0) FROM ledger WHERE {condition} \
                  ORDER BY seq DESC, happened_at DESC, entry DESC {limit}"
             ))?;
-            let rows = statement.query_map(params_from_iter(values), |row| {
-                let detail: String = row.get(6)?;
-                Ok(LedgerRow {
-                    seq: row.get(0)?,
-                    entry: row.get(7)?,
-                    late: row.get(8)?,
-                    source: row.get(1)?,
-                    at: moment(row, 2)?.unwrap_or_default(),
-                    kind: row.get(3)?,
-                    new: row.get(4)?,
-                    known: row.get(5)?,
-                    detail: serde_json::from_str(&detail).unwrap_or(serde_json::Value::String(detail)),
-                })
-            })?;
+            let rows = statement.query_map(params_from_iter(values), ledger_row)?;
             rows.collect()
         })
         .await
@@ -232,6 +219,22 @@ pub(crate) fn countable(name: &str) -> Result<String> {
         _ => return Err(StoreError::Statement(format!("there is no counting by {name}"))),
     };
     Ok(expression.to_owned())
+}
+
+/// An entry of the ledger: number, source, time, kind, new, known, detail, entry, late.
+pub(crate) fn ledger_row(row: &Row) -> duckdb::Result<LedgerRow> {
+    let detail: String = row.get(6)?;
+    Ok(LedgerRow {
+        seq: row.get(0)?,
+        entry: row.get(7)?,
+        late: row.get(8)?,
+        source: row.get(1)?,
+        at: moment(row, 2)?.unwrap_or_default(),
+        kind: row.get(3)?,
+        new: row.get(4)?,
+        known: row.get(5)?,
+        detail: serde_json::from_str(&detail).unwrap_or(serde_json::Value::String(detail)),
+    })
 }
 
 /// Microseconds since 1970 as a time.

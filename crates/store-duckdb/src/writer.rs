@@ -200,17 +200,11 @@ fn apply(connections: &Connections, seq: u64, commit: Commit) -> duckdb::Result<
     statements.extend(drift::statement(reader, bulk, &source.id, drift)?);
     statements.extend(own_reads.iter().map(|id| tag_entry(bulk, id)));
     bulk.with_staged(&rows, || {
-        bulk.execute("BEGIN TRANSACTION")?;
-        let write = || {
+        transaction_of(bulk, || {
             if !rows.is_empty() {
                 bulk.insert_staged("activity")?;
             }
-            bulk.execute(&statements.join(";"))?;
-            bulk.execute("COMMIT")
-        };
-        write().inspect_err(|_| {
-            // After a failed COMMIT there is nothing left to roll back; the first error is the one that tells.
-            let _ = bulk.execute("ROLLBACK");
+            bulk.execute(&statements.join(";"))
         })
     })?;
     Ok((counts, lateness))
@@ -223,8 +217,13 @@ fn tag_entry(bulk: &Bulk, id: &str) -> String {
 }
 
 fn transaction(bulk: &Bulk, statements: &str) -> duckdb::Result<()> {
+    transaction_of(bulk, || bulk.execute(statements))
+}
+
+/// Runs `work` in a transaction.
+pub(crate) fn transaction_of(bulk: &Bulk, work: impl FnOnce() -> duckdb::Result<()>) -> duckdb::Result<()> {
     bulk.execute("BEGIN TRANSACTION")?;
-    bulk.execute(statements).and_then(|()| bulk.execute("COMMIT")).inspect_err(|_| {
+    work().and_then(|()| bulk.execute("COMMIT")).inspect_err(|_| {
         // After a failed COMMIT there is nothing left to roll back; the first error is the one that tells.
         let _ = bulk.execute("ROLLBACK");
     })

@@ -11,6 +11,7 @@ mod enriching;
 mod error;
 pub mod filter;
 pub mod lookup;
+pub mod moving;
 pub mod outbox;
 mod query;
 pub mod raw;

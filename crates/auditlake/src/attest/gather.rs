@@ -10,9 +10,10 @@ use serde_json::Value;
 
 use super::{
     chain::Chain,
-    statement::{CLAIMS, DOES_NOT_CLAIM, Day, METHOD, Source, Statement, Totals, VERSION},
+    method::Method,
+    statement::{CLAIMS, DOES_NOT_CLAIM, Day, Source, Statement, Totals, VERSION},
 };
-use crate::lake::Lake;
+use crate::{engine::Dialect, lake::Lake};
 
 /// What to make a statement about.
 pub struct Wanted {
@@ -22,11 +23,13 @@ pub struct Wanted {
     pub source: Option<String>,
     /// Only commits up to this one; all so far if `None`.
     pub seq: Option<u64>,
+    /// Whose SQL the store takes.
+    pub dialect: Dialect,
 }
 
 /// Makes a statement.
 pub async fn gather(lake: &Lake, wanted: &Wanted) -> Result<Statement> {
-    let asker = Asker { lake, wanted };
+    let asker = Asker { lake, wanted, method: Method::of(wanted.dialect) };
     let seq = match wanted.seq {
         Some(seq) => seq,
         None => asker.number("select coalesce(max(seq), 0) as n from commits").await?,
@@ -49,7 +52,7 @@ pub async fn gather(lake: &Lake, wanted: &Wanted) -> Result<Statement> {
         sources,
         claims: owned(&CLAIMS),
         does_not_claim: owned(&DOES_NOT_CLAIM),
-        method: METHOD.iter().map(|(name, how)| ((*name).to_owned(), (*how).to_owned())).collect(),
+        method: asker.method.told(),
         sha256: String::new(),
     };
     statement.sha256 = statement.own_hash();
@@ -57,12 +60,11 @@ pub async fn gather(lake: &Lake, wanted: &Wanted) -> Result<Statement> {
 }
 
 const FEED: &str = "feed";
-const SPAN: &str =
-    "eventTime >= $from::timestamp and eventTime < $to::timestamp and seq <= $seq::ubigint and sourceID = $source";
 
 struct Asker<'a> {
     lake: &'a Lake,
     wanted: &'a Wanted,
+    method: &'static Method,
 }
 
 impl Asker<'_> {
@@ -96,9 +98,11 @@ impl Asker<'_> {
 
     async fn sources(&self, seq: u64) -> Result<Vec<String>> {
         let seq = seq.to_string();
-        let text = "select distinct source_id as s from commits where seq <= $seq::ubigint order by 1";
-        let names =
-            self.rows(text, &[("seq", &seq)]).await?.into_iter().filter_map(|row| Some(row["s"].as_str()?.to_owned()));
+        let names = self
+            .rows(self.method.sources, &[("seq", &seq)])
+            .await?
+            .into_iter()
+            .filter_map(|row| Some(row["s"].as_str()?.to_owned()));
         let wanted = &self.wanted.source;
         Ok(names.filter(|name| wanted.as_ref().is_none_or(|wanted| wanted == name)).collect())
     }
@@ -107,23 +111,14 @@ impl Asker<'_> {
         let Wanted { from, to, .. } = *self.wanted;
         let (from_text, to_text, seq_text) = (from.to_string(), to.to_string(), seq.to_string());
         let params = [("from", from_text.as_str()), ("to", &to_text), ("seq", &seq_text), ("source", name)];
-        let days = self.rows(METHOD[0].1, &params).await?;
+        let days = self.rows(self.method.days, &params).await?;
         let days = days.into_iter().map(|row| Ok(serde_json::from_value::<Day>(row)?)).collect::<Result<Vec<_>>>()?;
-        let totals = format!(
-            "select count(*) as activities, count(*) filter (late) as late, \
-             coalesce(max(epoch(receivedAt) - epoch(eventTime)) filter (late), 0)::double as latest_seconds, \
-             count(*) filter (ownRead) as own_reads, count(distinct seq::varchar || ':' || coalesce(entry, 0)::varchar) as brought_by \
-             from activities where {SPAN}"
-        );
-        let totals = self.rows(&totals, &params).await?.into_iter().next().unwrap_or_default();
+        let totals = self.rows(self.method.totals, &params).await?.into_iter().next().unwrap_or_default();
         let totals: Totals = serde_json::from_value(totals)?;
-        let organizations = format!(
-            "select coalesce(organizationID, organizationUUID, 'none') as o, count(*) as n from activities where {SPAN} group by 1 order by 1"
-        );
-        let organizations = counts(self.rows(&organizations, &params).await?, "o");
+        let organizations = counts(self.rows(self.method.organizations, &params).await?, "o");
         let known = [("source", name), ("seq", &seq_text)];
         let mut chain = Chain::new(from, to);
-        self.each(METHOD[3].1, &known, |row| {
+        self.each(self.method.pages, &known, |row| {
             let at = moment(&row["happened_at"]).context("a time of the ledger")?;
             let detail: Value = match &row["detail"] {
                 Value::String(text) => serde_json::from_str(text)?,
@@ -134,11 +129,8 @@ impl Asker<'_> {
         })
         .await?;
         let mut requests = chain.finish();
-        let errors = "select coalesce(detail->>'error', 'unknown') as o, count(*) as n from ledger \
-             where source_id = $source and kind = 'error' and seq <= $seq::ubigint group by 1 order by 1";
-        requests.errors = counts(self.rows(errors, &known).await?, "o");
-        let drift = "select kind as o, count(*) as n from drift where source_id = $source group by 1 order by 1";
-        let drift = counts(self.rows(drift, &known[..1]).await?, "o");
+        requests.errors = counts(self.rows(self.method.errors, &known).await?, "o");
+        let drift = counts(self.rows(self.method.drift, &known[..1]).await?, "o");
         let checkpoints = self.checkpoints(name).await?;
         let is_feed = requests.pages > 0 || checkpoints.contains_key("tail") || checkpoints.contains_key("backfill");
         let covered: Vec<Covered> = read(&checkpoints, Covered::CHECKPOINT)?;

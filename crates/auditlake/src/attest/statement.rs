@@ -170,27 +170,3 @@ pub const DOES_NOT_CLAIM: [&str; 5] = [
     "that whoever can write to the data directory has not replaced it as a whole: keep statements somewhere else, and compare",
     "that an activity is true: it is what the feed said when it was first read",
 ];
-
-/// SQL and commands that give the same numbers.
-pub const METHOD: [(&str, &str); 4] = [
-    (
-        "days",
-        "select strftime(eventTime, '%Y-%m-%d') as day, count(*) as activities, \
-         sha256(string_agg(eventID, chr(10) order by eventTime, eventID)) as ids_sha256, \
-         sha256(string_agg(contentHash, chr(10) order by eventTime, eventID)) as raw_sha256 \
-         from activities where sourceID = $source and eventTime >= $from::timestamp and eventTime < $to::timestamp \
-         and seq <= $seq::ubigint group by 1 order by 1",
-    ),
-    (
-        "one record",
-        "auditlake query \"select rawLog from anthropic_logs where eventID = '…'\" --format jsonl | jq -j .rawLog | sha256sum is its contentHash",
-    ),
-    (
-        "ids of a day",
-        "auditlake query \"select eventID from activities where … order by eventTime, eventID\" --format jsonl | jq -r .eventID | head -c -1 | sha256sum is ids_sha256",
-    ),
-    (
-        "requests",
-        "select seq, entry, happened_at, detail from ledger where source_id = $source and kind = 'page' and seq <= $seq::ubigint order by seq, entry",
-    ),
-];

@@ -21,15 +21,9 @@ use crate::{
 };
 
 pub async fn run(config: &Config, words: &Attest) -> Result<ExitCode> {
-    if config.store.url.is_some() {
-        return Err(hinted(
-            "a statement is made of SQL of the embedded engine, and the data is in ClickHouse",
-            "collect into a data directory of its own where statements are needed",
-        ));
-    }
     let lake = Lake::find(config, "attest").await?;
     if let Some(path) = &words.verify {
-        return verify(&lake, path).await;
+        return verify(config, &lake, path).await;
     }
     let (Some(from), Some(to)) = (time("from", words.from.as_deref())?, time("to", words.to.as_deref())?) else {
         return Err(misused("--from and --to are needed", "name the span, such as --from 2026-01-01 --to 2026-02-01"));
@@ -37,7 +31,9 @@ pub async fn run(config: &Config, words: &Attest) -> Result<ExitCode> {
     if from >= to {
         return Err(misused("--from is not before --to", "the span begins with --from and ends before --to"));
     }
-    let statement = gather(&lake, &Wanted { from, to, source: words.source.clone(), seq: None }).await?;
+    let dialect = config.store.dialect();
+    let wanted = Wanted { from, to, source: words.source.clone(), seq: None, dialect };
+    let statement = gather(&lake, &wanted).await?;
     if let (Some(name), true) = (&words.source, statement.sources.is_empty()) {
         return Err(hinted(format!("nothing was ever collected from {name:?}"), "auditlake ledger shows what was"));
     }
@@ -58,7 +54,7 @@ pub async fn run(config: &Config, words: &Attest) -> Result<ExitCode> {
 }
 
 /// Computes a statement again and compares.
-async fn verify(lake: &Lake, path: &Path) -> Result<ExitCode> {
+async fn verify(config: &Config, lake: &Lake, path: &Path) -> Result<ExitCode> {
     let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     let stated: Statement = serde_json::from_slice(&bytes).map_err(|error| {
         hinted(
@@ -70,7 +66,8 @@ async fn verify(lake: &Lake, path: &Path) -> Result<ExitCode> {
         [one] => Some(one.source.clone()),
         _ => None,
     };
-    let wanted = Wanted { from: stated.from, to: stated.to, source: only, seq: Some(stated.seq) };
+    let dialect = config.store.dialect();
+    let wanted = Wanted { from: stated.from, to: stated.to, source: only, seq: Some(stated.seq), dialect };
     let differences = stated.differences(&gather(lake, &wanted).await?);
     for difference in &differences {
         println!("{}", output::plain(difference));

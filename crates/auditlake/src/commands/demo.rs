@@ -3,7 +3,7 @@
 use std::{io::IsTerminal, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
-use auditlake_store::SourceInfo;
+use auditlake_store::{Reader, SourceInfo};
 use collect::{Budget, SourceOptions};
 use feed::client::Client;
 use jiff::Timestamp;
@@ -15,6 +15,7 @@ use crate::{
     cli::Demo,
     config::{Config, PORT},
     datadir::DataDir,
+    engine::Store,
     enriching, hinted, log,
     service::{Prepared, Running},
     simulated::SimulatedFeed,
@@ -36,12 +37,6 @@ struct Memory {
 const SILENT_SCENARIO: &str = "logging-tampered";
 
 pub async fn run(config: &Config, words: &Demo) -> Result<ExitCode> {
-    if config.store.url.is_some() {
-        return Err(hinted(
-            "the demo keeps its data in a directory, and a store on a server is configured",
-            "leave out --store, store.url and AUDITLAKE_STORE_URL",
-        ));
-    }
     let temporary = match config.data {
         Some(_) => None,
         None => Some(
@@ -56,7 +51,11 @@ pub async fn run(config: &Config, words: &Demo) -> Result<ExitCode> {
         None => config.data_dir()?,
     };
     let owner = data.own_alone("demo")?;
-    let simulation = Arc::new(simulation(&data, words)?);
+    let held = match &config.store.url {
+        Some(url) => (Store::open(config, &data).await?.status().await?.seq > 0).then(|| url.clone()),
+        None => data.has_store().then(|| data.path().display().to_string()),
+    };
+    let simulation = Arc::new(simulation(&data, held, words)?);
     write_people(&data, &simulation)?;
     let banner = SimulatedBanner {
         people: words.organisation.people,
@@ -72,7 +71,7 @@ pub async fn run(config: &Config, words: &Demo) -> Result<ExitCode> {
     let (url, address) = (feed.url.clone(), running.address);
     tokio::spawn(feed.serve(std::future::pending()));
     println!("http://{address}");
-    tell(&words.organisation, &data, &url, &format!("http://{address}"));
+    tell(&words.organisation, config, &data, &url, &format!("http://{address}"));
     running.collect(source(&data, &simulation, &url)?);
     let has_display = ["DISPLAY", "WAYLAND_DISPLAY"].iter().any(|name| std::env::var_os(name).is_some());
     if !words.no_open && std::io::stderr().is_terminal() && (has_display || cfg!(target_os = "macos")) {
@@ -82,7 +81,7 @@ pub async fn run(config: &Config, words: &Demo) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn tell(organisation: &crate::cli::Organisation, data: &DataDir, feed: &str, page: &str) {
+fn tell(organisation: &crate::cli::Organisation, config: &Config, data: &DataDir, feed: &str, page: &str) {
     let crate::cli::Organisation { people, days, .. } = organisation;
     log::say(format!(
         "The people of this demo are simulated: an organisation of {people} with {days} days of past, served as a feed on {feed}.\n\
@@ -92,16 +91,21 @@ fn tell(organisation: &crate::cli::Organisation, data: &DataDir, feed: &str, pag
          \x20            auditlake --data {dir} tail\n  End it:    Ctrl-C\n",
         dir = data.path().display(),
     ));
+    if config.store.url.is_some() {
+        log::say("The data stays in the database when the demo ends.");
+    }
 }
 
 /// The organisation of this directory; a new one in an empty directory.
-fn simulation(data: &DataDir, words: &Demo) -> Result<Simulation> {
+fn simulation(data: &DataDir, place: Option<String>, words: &Demo) -> Result<Simulation> {
     let path = data.path().join("demo.json");
     let memory: Option<Memory> = std::fs::read_to_string(&path).ok().and_then(|text| serde_json::from_str(&text).ok());
-    if memory.is_none() && data.has_store() {
+    if memory.is_none()
+        && let Some(place) = place
+    {
         return Err(hinted(
-            format!("{} holds data that no demo made", data.path().display()),
-            "name an empty directory with --data, or leave it out for a temporary one",
+            format!("{place} holds data that no demo made"),
+            "name an empty directory with --data, or leave it out for a temporary one; with --store, an empty database",
         ));
     }
     let asked = &words.organisation;

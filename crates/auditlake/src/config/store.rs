@@ -73,6 +73,15 @@ impl Store {
     }
 }
 
+/// The server at this address, with the rest as configured.
+///
+/// # Errors
+/// As [`Store::server`].
+pub async fn server_at(url: &str, cluster: Option<String>, settings: &Store) -> Result<store_clickhouse::Options> {
+    let settings = Store { url: Some(url.to_owned()), cluster, ..settings.clone() };
+    settings.server().await?.context("no server is named")
+}
+
 fn parse(text: &str, cluster: Option<String>, password: Option<SecretString>) -> Result<store_clickhouse::Options> {
     let wrong = |what: &str| hinted(format!("store.url: {what}"), FORM);
     let url = reqwest::Url::parse(text).map_err(|error| wrong(&error.to_string()))?;

@@ -25,6 +25,7 @@ mod feed;
 mod http;
 mod input;
 mod kill;
+mod moving;
 mod place;
 mod program;
 mod query;

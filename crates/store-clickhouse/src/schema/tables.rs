@@ -10,7 +10,7 @@
 use auditlake_store::{Result, StoreError};
 
 use super::{beside, list, literal, quoted};
-use crate::{Options, client::Server, error};
+use crate::{Options, client::Server, error, writer::NO_ENTRY};
 
 /// The version that this program writes.
 pub const VERSION: u32 = 1;
@@ -111,7 +111,11 @@ impl Layout {
             view("activities", &format!("SELECT {activities} FROM activity WHERE {VISIBLE}")),
             view("observed", &format!("SELECT {} FROM activity WHERE {VISIBLE}", super::observed())),
             view("commits", &format!("SELECT seq, {COMMITS} FROM state WHERE area = 'commit' AND {NOT_ABORTED}")),
-            view("ledger", &format!("SELECT * FROM ledger_entry WHERE {VISIBLE}")),
+            view(
+                "ledger",
+                &format!("SELECT * REPLACE (nullIf(entry, {NO_ENTRY}) AS entry) FROM ledger_entry WHERE {VISIBLE}"),
+            ),
+            view("checkpoint_state", &format!("SELECT {CHECKPOINTS} FROM ({}) AS now", latest("checkpoint"))),
             view("drift", &format!("SELECT {DRIFT} FROM ({}) AS now", latest("drift"))),
             view("alerts", &format!("SELECT {ALERTS} FROM ({}) AS now", latest("alert"))),
             view("alert_activities", &format!("SELECT {ALERT_ACTIVITIES} FROM ({}) AS now", latest("alert"))),
@@ -134,7 +138,7 @@ const COMMITTED: &str = "SELECT max(seq) AS last FROM state WHERE area = 'commit
 /// What an area of `state` says now: `key`, `value`.
 pub(crate) fn latest(area: &str) -> String {
     format!(
-        "SELECT key, argMax(state.value, state.version) AS value, argMax(state.deleted, state.version) AS gone FROM state \
+        "SELECT key, argMax(state.value, state.version) AS value, argMax(state.seq, state.version) AS commit_seq, argMax(state.deleted, state.version) AS gone FROM state \
          WHERE area = '{area}' AND {NOT_ABORTED} GROUP BY key HAVING NOT gone"
     )
 }
@@ -195,6 +199,10 @@ const OWN_READS: &str = "toUInt32(value) AS id_hash, key AS event_id";
 
 const COMMITS: &str = "fromUnixTimestamp64Micro(JSONExtractInt(value, 'at'), 'UTC') AS committed_at, key AS source_id, \
      JSONExtractUInt(value, 'new') AS new_rows, JSONExtractUInt(value, 'known') AS known_rows";
+
+/// The two parts of the key stand around a sign that neither has.
+const CHECKPOINTS: &str = "splitByChar(char(1), now.key)[1] AS source_id, \
+     substring(now.key, position(now.key, char(1)) + 1) AS name, now.value AS value, now.commit_seq AS seq";
 
 const DRIFT: &str = "JSONExtractString(now.value, 'source') AS source_id, JSONExtractString(now.value, 'kind') AS kind, \
      JSONExtractString(now.value, 'type') AS type, JSONExtractString(now.value, 'name') AS name, \
