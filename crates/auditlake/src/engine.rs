@@ -10,7 +10,7 @@ use auditlake_store::{
     Bucket, Commit, Committed, CountBy, DriftQuery, DriftRow, Enriched, Enriching, Facets, FeedPage, FeedQuery,
     FeedReader, Fingerprint, Group, Histogram, Insight, LateEnrichment, Latest, LedgerQuery, LedgerRow, Position,
     Reader, Recall, Result as Stored, Rows, Select, Sql, SqlQuery, Status, Tally, Window, Writer,
-    alert::{Act, Alert, AlertQuery, Alerts, Detected, Observe, Observed},
+    alert::{Act, Alert, AlertLine, AlertQuery, Alerts, Detected, Observe, Observed},
     lookup::{Lookup, LookupCount, LookupQuery, Lookups},
     moving::{Movable, MovedCommit, Part, Stretch},
     outbox::{Delivery, DeliveryCount, DeliveryLog, DeliveryQuery, Due, NewDelivery, Outbox, Outcome, Told, Which},
@@ -215,6 +215,9 @@ impl Alerts for Store {
     }
     async fn alerts(&self, query: &AlertQuery) -> Stored<Vec<Alert>> {
         either!(self, store => store.alerts(query).await)
+    }
+    async fn lines(&self) -> Stored<Vec<AlertLine>> {
+        either!(self, store => store.lines().await)
     }
     async fn alert(&self, id: &str) -> Stored<Option<Alert>> {
         either!(self, store => store.alert(id).await)

@@ -74,21 +74,80 @@ pub struct Engine {
     turn: u64,
     entries: usize,
     room: usize,
+    /// So many entries were left when days were last let go of.
+    trimmed: usize,
     /// So many activities are listed in an alert.
     most: usize,
 }
 
 /// What is kept for one rule, by entity.
 enum State {
-    Lines(HashMap<Arc<str>, Line>),
-    Tallies(HashMap<Arc<str>, Tallied>),
+    Lines(Entities<Line>),
+    Tallies(Entities<Tallied>),
 }
 
+/// What is kept of each entity, and which of them new activities are about: only these have to be looked at.
 #[derive(Default)]
+struct Entities<T> {
+    all: HashMap<Arc<str>, T>,
+    touched: Vec<Arc<str>>,
+}
+
+impl<T: Default + Touched> Entities<T> {
+    /// Puts something to an entity. Answers what `put` does.
+    fn put(&mut self, entity: &str, put: impl FnOnce(&mut T) -> usize) -> usize {
+        let Some(kept) = self.all.get_mut(entity) else {
+            let name: Arc<str> = Arc::from(entity);
+            let kept = self.all.entry(name.clone()).or_default();
+            let more = put(kept);
+            self.touched.extend((!kept.touched().is_empty()).then_some(name));
+            return more;
+        };
+        let was_touched = !kept.touched().is_empty();
+        let more = put(kept);
+        if !was_touched && !kept.touched().is_empty() {
+            self.touched.extend(self.all.get_key_value(entity).map(|(name, _)| name.clone()));
+        }
+        more
+    }
+
+    /// Calls `each` for the entities that were touched since the last time.
+    fn settle(&mut self, mut each: impl FnMut(&str, &mut T)) {
+        for name in std::mem::take(&mut self.touched) {
+            if let Some(kept) = self.all.get_mut(&name) {
+                each(&name, kept);
+            }
+        }
+    }
+}
+
+/// The stretches of an entity that new activities are about.
+trait Touched {
+    fn touched(&self) -> &[i64];
+}
+
+impl Touched for Line {
+    fn touched(&self) -> &[i64] {
+        &self.touched
+    }
+}
+
+impl Touched for Tallied {
+    fn touched(&self) -> &[i64] {
+        &self.touched
+    }
+}
+
 struct Line {
     entries: Vec<Entry>,
     is_ordered: bool,
     touched: Vec<i64>,
+}
+
+impl Default for Line {
+    fn default() -> Self {
+        Line { entries: Vec::new(), is_ordered: true, touched: Vec::new() }
+    }
 }
 
 #[derive(Default)]
@@ -128,8 +187,8 @@ impl Engine {
     /// An engine that has seen nothing.
     pub fn new(pack: Arc<Pack>) -> Engine {
         let states = pack.units.iter().map(|unit| match unit.plan {
-            Plan::Baseline { .. } => State::Tallies(HashMap::new()),
-            _ => State::Lines(HashMap::new()),
+            Plan::Baseline { .. } => State::Tallies(Entities::default()),
+            _ => State::Lines(Entities::default()),
         });
         Engine {
             states: states.collect(),
@@ -141,6 +200,7 @@ impl Engine {
             turn: 0,
             entries: 0,
             room: ROOM,
+            trimmed: 0,
             most: Finding::MAX_ACTIVITIES,
         }
     }
@@ -271,22 +331,18 @@ impl Engine {
                 update.findings.push(finding);
             };
             match &mut self.states[at] {
-                State::Lines(lines) => {
-                    for (entity, line) in lines.iter_mut().filter(|(_, line)| !line.touched.is_empty()) {
-                        line.order(&unit.plan);
-                        for stretch in stretches(unit, &mut line.touched) {
-                            let start = stretch * unit.group;
-                            say(entity, start, evaluate(&unit.plan, &line.entries, start, start + unit.group));
-                        }
+                State::Lines(lines) => lines.settle(|entity, line| {
+                    line.order(&unit.plan);
+                    for stretch in stretches(unit, &mut line.touched) {
+                        let start = stretch * unit.group;
+                        say(entity, start, evaluate(&unit.plan, &line.entries, start, start + unit.group));
                     }
-                }
-                State::Tallies(all) => {
-                    for (entity, tallied) in all.iter_mut().filter(|(_, tallied)| !tallied.touched.is_empty()) {
-                        for day in stretches(unit, &mut tallied.touched) {
-                            say(entity, day * DAY, baseline(&unit.plan, &tallied.days, day));
-                        }
+                }),
+                State::Tallies(all) => all.settle(|entity, tallied| {
+                    for day in stretches(unit, &mut tallied.touched) {
+                        say(entity, day * DAY, baseline(&unit.plan, &tallied.days, day));
                     }
-                }
+                }),
             }
         }
         update.findings.sort_by(|one, other| (one.last, &one.id).cmp(&(other.last, &other.id)));
@@ -297,7 +353,7 @@ impl Engine {
 
     /// Lets go of days that were not asked for in a while, if there are too many entries.
     fn trim(&mut self) {
-        if self.entries <= self.room || self.days.is_empty() {
+        if self.entries <= self.room.max(self.trimmed + self.trimmed / 4) || self.days.is_empty() {
             return;
         }
         let mut turns: Vec<u64> = self.days.values().copied().collect();
@@ -306,6 +362,14 @@ impl Engine {
         let limit = turns[turns.len() / 2].min(self.turn - 1);
         let gone: BTreeSet<(Depth, i64)> =
             self.days.iter().filter(|(_, turn)| **turn <= limit).map(|(day, _)| *day).collect();
+        if !gone.is_empty() {
+            self.let_go(&gone);
+        }
+        // What is needed may be more than there is room for: it is not gone through again before it has grown.
+        self.trimmed = self.entries;
+    }
+
+    fn let_go(&mut self, gone: &BTreeSet<(Depth, i64)>) {
         self.days.retain(|day, _| !gone.contains(day));
         for (unit, state) in self.pack.units.iter().zip(&mut self.states) {
             let depth = if unit.is_far() { Depth::Far } else { Depth::Near };
@@ -329,19 +393,8 @@ impl State {
     /// Answers how many entries there are more.
     fn put(&mut self, unit: &Unit, entity: &str, entry: Entry, is_new: bool) -> usize {
         match self {
-            State::Lines(lines) => match lines.get_mut(entity) {
-                Some(line) => line.put(unit, entry, is_new),
-                None => {
-                    let mut line = Line { is_ordered: true, ..Line::default() };
-                    let more = line.put(unit, entry, is_new);
-                    lines.insert(Arc::from(entity), line);
-                    more
-                }
-            },
-            State::Tallies(all) => match all.get_mut(entity) {
-                Some(tallied) => tallied.put(entry, is_new),
-                None => all.entry(Arc::from(entity)).or_default().put(entry, is_new),
-            },
+            State::Lines(lines) => lines.put(entity, |line| line.put(unit, entry, is_new)),
+            State::Tallies(all) => all.put(entity, |tallied| tallied.put(entry, is_new)),
         }
     }
 
@@ -349,13 +402,13 @@ impl State {
     fn forget(&mut self, is_gone: impl Fn(i64) -> bool) -> usize {
         let mut fewer = 0;
         match self {
-            State::Lines(lines) => lines.retain(|_, line| {
+            State::Lines(lines) => lines.all.retain(|_, line| {
                 let before = line.entries.len();
                 line.entries.retain(|entry| !is_gone(entry.time.div_euclid(DAY)));
                 fewer += before - line.entries.len();
                 !line.entries.is_empty()
             }),
-            State::Tallies(all) => all.retain(|_, tallied| {
+            State::Tallies(all) => all.all.retain(|_, tallied| {
                 tallied.days.retain(|day, tally| {
                     let goes = is_gone(*day);
                     fewer += if goes { tally.first.len() } else { 0 };

@@ -10,11 +10,19 @@ use crate::{engine::Names, evaluate::Found, pack::Unit, rule::Rule, template::pu
 
 /// The alert's id, from rule, entity and the beginning of the stretch alone.
 pub(crate) fn id(rule: &str, entity: &str, start: i64) -> String {
-    let digest = Sha256::digest(format!("{rule}\u{1f}{entity}\u{1f}{start}"));
+    let mut hash = Sha256::new();
+    for part in [rule, "\u{1f}", entity, "\u{1f}"] {
+        hash.update(part);
+    }
+    hash.update(start.to_string());
+    let digest = hash.finalize();
     let mut text = String::with_capacity(30);
     text.push_str("alert_");
     for byte in &digest[..12] {
-        text.push_str(&format!("{byte:02x}"));
+        // Asked for every stretch that is looked at, so nothing is allocated for a byte.
+        for half in [byte >> 4, byte & 15] {
+            text.push(char::from(b"0123456789abcdef"[usize::from(half)]));
+        }
     }
     text
 }

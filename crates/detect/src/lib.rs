@@ -22,6 +22,7 @@ mod sample;
 mod seen;
 pub mod silence;
 mod template;
+mod thread;
 pub mod trial;
 mod types;
 mod watch;

@@ -15,7 +15,7 @@ use arrow::{
     datatypes::TimestampMicrosecondType,
 };
 use auditlake_store::{
-    Reader, Result, Seqs, StoreError, Window, Writer,
+    Reader, Result, Seqs, Window, Writer,
     alert::{AlertQuery, Alerts, Detected, Observe, Observed},
 };
 use futures::TryStreamExt;
@@ -27,6 +27,7 @@ use crate::{
     load::Own,
     pack::{DAY, Pack},
     seen::Enrichment,
+    thread::Thread,
 };
 
 /// What the subscriber asks of a store.
@@ -101,6 +102,7 @@ pub struct Watch {
     /// So many commits are taken together.
     step: u64,
     progress: watch::Sender<u64>,
+    thread: Thread,
 }
 
 impl Watch {
@@ -111,7 +113,8 @@ impl Watch {
     pub async fn new(lake: Arc<dyn Lake>, rules: Rules) -> Result<Watch> {
         let position = lake.position(NAME).await?;
         let (progress, _) = watch::channel(position);
-        let mut watch = Watch { lake, rules, engine: None, position, step: 1, progress };
+        let thread = Thread::start()?;
+        let mut watch = Watch { lake, rules, engine: None, position, step: 1, progress, thread };
         watch.begin().await?;
         Ok(watch)
     }
@@ -192,14 +195,14 @@ impl Watch {
         for one in missing {
             engine = self.load(engine, one).await?;
         }
-        let (engine, update) = blocking(move || {
+        let work = move || {
             for rows in &rows {
                 each(rows, |input| engine.take(input));
             }
             let update = engine.settle();
             (engine, update)
-        })
-        .await?;
+        };
+        let (engine, update) = self.thread.run(work).await?;
         let Update { findings, withdrawn } = update;
         let detected = Detected { subscriber: NAME.to_owned(), seq: until, findings, withdrawn };
         let changed = self.lake.detected(detected).await?;
@@ -227,11 +230,11 @@ impl Watch {
         }
         let mut rows = self.lake.observe(&observe).await?.batches;
         while let Some(rows) = rows.try_next().await? {
-            engine = blocking(move || {
+            let work = move || {
                 each(&rows, |input| engine.recall(input, depth));
                 engine
-            })
-            .await?;
+            };
+            engine = self.thread.run(work).await?;
         }
         Ok(engine)
     }
@@ -244,12 +247,6 @@ async fn ended(closing: &mut watch::Receiver<bool>) {
 /// Waits for a commit behind this one; answers whether the store is still there.
 async fn passed(commits: &mut watch::Receiver<u64>, position: u64) -> bool {
     commits.wait_for(|seq| *seq > position).await.is_ok()
-}
-
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|error| StoreError::Engine { doing: "detecting", message: error.to_string() })
 }
 
 /// The event times of observed rows.

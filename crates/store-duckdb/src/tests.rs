@@ -2,8 +2,10 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use arrow::array::{AsArray, RecordBatch};
 use auditlake_store::{
-    Reader, Select, Sql, SqlQuery, StoreError, Writer,
+    Reader, Select, Seqs, Sql, SqlQuery, StoreError, Writer,
+    alert::{Observe, Observed},
     contract::{self, commit, sample},
 };
 use tempfile::TempDir;
@@ -54,6 +56,27 @@ async fn keeps_lookups() {
 async fn keeps_alerts() {
     let Temporary { store, dir: _dir } = fresh();
     contract::alerts::run(&store).await;
+}
+
+#[tokio::test]
+async fn detection_sees_what_was_stored_in_the_order_of_commits() {
+    let Temporary { store, dir: _dir } = fresh();
+    let all = sample(3_000);
+    for some in [&all[2_000..], &all[..1_000], &all[500..2_000]] {
+        store.commit(commit(some)).await.unwrap();
+    }
+    let seqs = Seqs { after: Some(0), until: None };
+    let rows = store.observe(&Observe { seqs, ..Observe::default() }).await.unwrap();
+    let names: Vec<String> = rows.schema.fields().iter().map(|field| field.name().clone()).collect();
+    assert_eq!(names, ["seq", "eventTime", "sourceID", "eventName", "place", "agent", "person", "rawLog"]);
+    let rows = rows.collect().await.unwrap();
+    let raw =
+        |rows: &RecordBatch| rows.column(7).as_string::<i32>().iter().flatten().map(str::to_owned).collect::<Vec<_>>();
+    let seen: Vec<String> = rows.iter().flat_map(raw).collect();
+    assert_eq!(seen, [&all[2_000..], &all[..2_000]].concat(), "byte for byte, and each once");
+    let last = Observe { seqs: Seqs { after: Some(1), until: Some(2) }, limit: Some(10), ..Observe::default() };
+    let rows = store.observe(&last).await.unwrap().collect().await.unwrap();
+    assert_eq!(rows.iter().flat_map(raw).collect::<Vec<_>>(), all[..10]);
 }
 
 #[tokio::test]
