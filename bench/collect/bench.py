@@ -21,6 +21,19 @@ def processor_seconds(process):
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def threads(process):
+    """The same by the names of its threads: `tokio-…` takes in and writes, `detection` runs rules, the program's own name is the engine's."""
+    used = {}
+    for stat in pathlib.Path(f"/proc/{process.pid}/task").glob("*/stat"):
+        try:
+            head, rest = stat.read_text().rsplit(")", 1)
+        except OSError:
+            continue
+        fields, name = rest.split(), head.split("(", 1)[1]
+        used[name] = used.get(name, 0) + (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return sorted(used.items(), key=lambda pair: -pair[1])
+
+
 class Feed:
     def __init__(self, *words):
         self.process = subprocess.Popen([BINARY, "simulate", *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
@@ -103,14 +116,15 @@ def speed(args, directory):
     while not service.has_past():
         time.sleep(0.2)
     seconds = time.time() - service.started
-    used = processor_seconds(service.process), processor_seconds(feed.process) - feed_before
+    used, by_threads = (processor_seconds(service.process), processor_seconds(feed.process) - feed_before), threads(service.process)
     count = service.sql("select count(*) as n from activities")[0]["n"]
     refused = service.sql("select count(*) as n from ledger where kind = 'error' and detail->>'status' = '429'")[0]["n"]
     pages = service.sql("select count(*) as n from ledger where kind = 'page'")[0]["n"]
     rate = count / seconds
-    print(f"auditlake: {count:,} activities in {seconds:.1f} s, stored and queryable: {rate:,.0f}/s, {pages} pages, {refused} answers 429")
+    print(f"auditlake: {count:,} activities in {seconds:.1f} s, stored and queryable: {rate:,.0f}/s, {pages} pages of {count / pages:,.0f} on average, {refused} answers 429")
     print(f"of 50,000/s that the budget allows: {rate / 50_000:.1%}; ratio to the sequential reader: {rate / plain:.1f}")
     print("processor time an activity: %.1f us collecting, %.1f us simulating the feed; %d processors" % (*(part / count * 1e6 for part in used), os.cpu_count()))
+    print("of the service's, by threads: " + ", ".join(f"{name} {part / count * 1e6:.1f} us" for name, part in by_threads))
     service.end()
     feed.end()
 

@@ -27,7 +27,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use axum::serve::ListenerExt;
-use collect::{Budget, Collector, SourceOptions, SourceState, Stopper};
+use collect::{Budget, Collector, SourceOptions, SourceState, Stopper, Turns};
 use enrich::Enricher;
 use futures::future::join_all;
 use secrecy::{ExposeSecret, SecretString};
@@ -71,6 +71,7 @@ pub struct Running {
     scribe: Scribe,
     watched: Arc<watch::Sources>,
     collectors: Collectors,
+    turns: Arc<Turns>,
     detection: detection::Detection,
     states: reports::States,
     sources: Vec<(sync::watch::Receiver<SourceState>, JoinHandle<collect::Result<()>>)>,
@@ -162,6 +163,7 @@ impl Running {
             scribe,
             watched,
             collectors,
+            turns: Arc::default(),
             detection,
             states,
             sources: Vec::new(),
@@ -175,6 +177,7 @@ impl Running {
     /// Begins to collect a source.
     pub fn collect(&mut self, mut source: Prepared) {
         source.options.enricher = Some(self.enricher.clone());
+        source.options.turns = self.turns.clone();
         let store = Arc::new(self.store.clone());
         let collector = Arc::new(Collector::new(source.options, source.upstream, source.budget, store));
         let state = collector.state();

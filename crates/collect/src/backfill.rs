@@ -12,7 +12,7 @@ use std::{sync::Arc, time::Duration};
 use auditlake_store::{Counts, Span};
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
-use tokio::task::JoinSet;
+use tokio::{task::JoinSet, time::Instant};
 
 use self::plan::Plan;
 pub(crate) use self::plan::Saved;
@@ -23,8 +23,10 @@ use crate::{
     walk::{Next, Walk},
 };
 
-/// A commit takes pages that are there until it has so many rows. What follows the feed waits for one commit at most.
-const ROWS_PER_COMMIT: usize = 30_000;
+/// A commit takes pages that are there until it has so many rows.
+const ROWS_PER_COMMIT: usize = 40_000;
+/// After a commit that took longer, the next ones are smaller.
+const LONG_COMMIT: Duration = Duration::from_millis(1_500);
 
 impl Saved {
     /// The plan as last committed under this name.
@@ -77,6 +79,7 @@ pub(crate) struct Backfill {
     tally: Tally,
     /// Pages of the source when a page of one row was first not to be had.
     alone_since: Option<u64>,
+    pace: Pace,
 }
 
 impl Backfill {
@@ -101,6 +104,7 @@ impl Backfill {
             unreadable: Vec::new(),
             tally: Tally::default(),
             alone_since: None,
+            pace: Pace::new(),
         }
     }
 
@@ -123,7 +127,7 @@ impl Backfill {
         let mut committing = None;
         loop {
             // Pages wait where they are, then, and no new ones are asked for: the next commit shall not be a long one.
-            let is_behind = committing.is_some() && self.rows() >= ROWS_PER_COMMIT;
+            let is_behind = committing.is_some() && self.rows() >= self.pace.rows;
             if !stop.is_given() && !is_behind {
                 self.fetch(stop);
             }
@@ -138,7 +142,7 @@ impl Backfill {
                 Some(done) = self.fetches.join_next(), if !is_behind => {
                     wait = self.settle(done);
                     // Whatever else is there goes into the same commit.
-                    while self.rows() < ROWS_PER_COMMIT
+                    while self.rows() < self.pace.rows
                         && let Some(done) = self.fetches.try_join_next()
                     {
                         wait = wait.max(self.settle(done));
@@ -281,11 +285,18 @@ impl Backfill {
             unreadable,
         };
         let desk = self.desk.clone();
-        Some(Box::pin(async move { Ok((saved, desk.commit(work).await?)) }))
+        let (turns, takes) = (self.options.turns.clone(), self.pace.takes());
+        Some(Box::pin(async move {
+            turns.give_way(takes).await;
+            let begun = Instant::now();
+            let counts = desk.commit(work).await?;
+            Ok(Done { saved, counts, took: begun.elapsed() })
+        }))
     }
 
-    fn take_note(&mut self, (saved, counts): (Saved, Counts)) {
+    fn take_note(&mut self, Done { saved, counts, took }: Done) {
         self.stored = saved;
+        self.pace.note(took);
         self.tally.new += counts.new;
         self.tally.known += counts.known;
         self.tally.late += counts.late;
@@ -302,11 +313,45 @@ impl Backfill {
     }
 }
 
-/// A commit under way, and the plan that it leaves.
-type Committing = Option<BoxFuture<'static, Result<(Saved, Counts)>>>;
+/// A commit under way.
+type Committing = Option<BoxFuture<'static, Result<Done>>>;
+
+/// What came of a commit.
+struct Done {
+    /// The plan that it left.
+    saved: Saved,
+    counts: Counts,
+    took: Duration,
+}
+
+/// How long commits take, and so how large they should be: what follows the feed may have to wait for one.
+#[derive(Debug)]
+struct Pace {
+    /// How long the last ones took.
+    last: [Duration; 4],
+    rows: usize,
+}
+
+impl Pace {
+    fn new() -> Pace {
+        Pace { last: [Duration::ZERO; 4], rows: ROWS_PER_COMMIT }
+    }
+
+    /// How long the next one takes, at most and about: every few commits the engine tidies up.
+    fn takes(&self) -> Duration {
+        self.last.into_iter().max().unwrap_or_default()
+    }
+
+    fn note(&mut self, took: Duration) {
+        self.last.rotate_right(1);
+        self.last[0] = took;
+        let rows = if took > LONG_COMMIT { self.rows / 2 } else { self.rows + ROWS_PER_COMMIT / 8 };
+        self.rows = rows.clamp(ROWS_PER_COMMIT / 8, ROWS_PER_COMMIT);
+    }
+}
 
 /// What came of the commit under way; for ever if there is none.
-async fn finished(committing: &mut Committing) -> Result<(Saved, Counts)> {
+async fn finished(committing: &mut Committing) -> Result<Done> {
     let Some(commit) = committing else { return std::future::pending().await };
     let result = commit.await;
     *committing = None;

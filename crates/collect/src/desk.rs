@@ -123,6 +123,15 @@ impl Haul {
         self.batch.len()
     }
 
+    /// Id, time and content of each row.
+    pub(crate) fn shown(&self) -> Vec<(String, Timestamp, u64)> {
+        let rows = self.batch.ids().iter().zip(self.batch.times()).zip(&self.contents);
+        let row = |((id, at), content): ((Option<&str>, &i64), &u64)| {
+            Some((id?.to_owned(), Timestamp::from_microsecond(*at).ok()?, *content))
+        };
+        rows.filter_map(row).collect()
+    }
+
     fn seen(&self) -> Vec<Seen<'_>> {
         // Rejects have no row, so the bytes are looked up by what the row says of them.
         let by_content: std::collections::HashMap<u64, &[u8]> = match self.rejects.is_empty() {

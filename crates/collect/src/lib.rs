@@ -23,6 +23,7 @@ mod source;
 mod state;
 mod stop;
 mod tail;
+mod turns;
 mod upstream;
 mod walk;
 
@@ -37,6 +38,7 @@ pub use reject::{Place, Reject, RejectFile};
 pub use source::{Collector, SourceOptions};
 pub use state::{BackfillProgress, Phase, SourceState, Trouble};
 pub use stop::{Stop, Stopper, stop};
+pub use turns::Turns;
 pub use upstream::{InProcess, Upstream};
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::{OnceCell, watch};
 
 use crate::{
-    Budget, CollectError, Priority, RejectFile, Result, Round, SourceState, Stop, Upstream,
+    Budget, CollectError, Priority, RejectFile, Result, Round, SourceState, Stop, Turns, Upstream,
     backfill::{Backfill, Saved},
     desk::{Desk, Failure, Memory, Store, Work},
     reconcile::Reconcile,
@@ -55,6 +55,8 @@ pub struct SourceOptions {
     pub retry: RetryPolicy,
     /// Who knows more of an activity than itself.
     pub enricher: Option<Arc<Enricher>>,
+    /// Whose commit is next: the same for all sources of a store.
+    pub turns: Arc<Turns>,
 }
 
 impl SourceOptions {
@@ -77,6 +79,7 @@ impl SourceOptions {
             refused_wait: Duration::from_secs(300),
             retry: RetryPolicy::default(),
             enricher: None,
+            turns: Arc::default(),
         }
     }
 }

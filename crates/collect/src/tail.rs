@@ -4,7 +4,7 @@
 //! later than the feed's own clock, so that one activity from the future does not make us miss the present. It moves in
 //! the transaction that stores the rows.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use auditlake_store::Span;
 use jiff::{SignedDuration, Timestamp};
@@ -16,6 +16,7 @@ use crate::{
     desk::{Desk, Failure, Haul, Work},
     source::{SourceOptions, read_checkpoint},
     state,
+    turns::Seat,
     walk::{Next, Walk},
 };
 
@@ -62,6 +63,7 @@ pub(crate) struct Tail {
     /// When following began, or the feed last showed a request of ours.
     last_echo: Instant,
     failures_of_one: u32,
+    shown: Shown,
 }
 
 /// A walk under way.
@@ -73,15 +75,24 @@ struct Reading {
 
 impl Tail {
     pub(crate) fn new(desk: Arc<Desk>, options: Arc<SourceOptions>, point: TailPoint) -> Self {
-        Tail { desk, options, point, reading: None, last_echo: Instant::now(), failures_of_one: 0 }
+        Tail {
+            desk,
+            options,
+            point,
+            reading: None,
+            last_echo: Instant::now(),
+            failures_of_one: 0,
+            shown: Shown::default(),
+        }
     }
 
     /// Follows until told to stop.
     pub(crate) async fn run(&mut self, stop: &Stop) -> Result<()> {
         self.desk.board.update(|state| state.watermark = Some(self.point.watermark));
+        let seat = Seat::new(&self.options.turns);
         while !stop.is_given() {
             let begun = Instant::now();
-            let failure = self.cycle(stop).await?;
+            let failure = self.cycle(&seat, stop).await?;
             let is_refused = matches!(failure, Some(Failure::Refused));
             let wait = match failure {
                 // From one look to the next, however long a look takes.
@@ -96,6 +107,7 @@ impl Tail {
                 Some(_) => self.options.interval,
             };
             self.desk.commit_errors().await?;
+            seat.due(Instant::now() + wait);
             if !self.desk.pause(wait, is_refused, stop).await {
                 break;
             }
@@ -104,7 +116,7 @@ impl Tail {
     }
 
     /// Reads everything that is new once, from where the last reading was broken off, if it was.
-    async fn cycle(&mut self, stop: &Stop) -> Result<Option<Failure>> {
+    async fn cycle(&mut self, seat: &Seat, stop: &Stop) -> Result<Option<Failure>> {
         let Reading { mut walk, from, begun } =
             self.reading.take().filter(|reading| reading.begun.elapsed() < self.patience()).unwrap_or_else(|| {
                 let from = self.point.watermark.checked_sub(self.options.overlap).unwrap_or(Timestamp::MIN);
@@ -113,6 +125,8 @@ impl Tail {
             });
         loop {
             let query = walk.query(&self.options.organization_ids);
+            let following = seat.follow();
+            let asked = Instant::now();
             let mut haul = match self.desk.ask(&query, Priority::Tail, stop).await {
                 Ok(haul) => haul,
                 Err(Failure::Cursor) if walk.drop_cursor() => continue,
@@ -124,8 +138,17 @@ impl Tail {
             self.failures_of_one = 0;
             let next = walk.pass(&haul.page, haul.times);
             walk.ask_for_more(self.options.limit());
-            self.desk.compare(&mut haul, self.point.watermark).await;
+            let answered = asked.elapsed();
+            // What the last readings have shown as it is now was compared then.
+            let shown = haul.shown();
+            if !self.shown.hold(&shown, self.point.watermark) {
+                self.desk.compare(&mut haul, self.point.watermark).await;
+            }
+            let compared = asked.elapsed();
             self.commit(haul, (next == Next::Done).then_some(from)).await?;
+            drop(following);
+            self.shown.take(shown, self.point.watermark.checked_sub(self.options.overlap).unwrap_or(Timestamp::MIN));
+            tracing::debug!(source = self.desk.info.id, ?answered, ?compared, committed = ?asked.elapsed(), "followed");
             match next {
                 Next::More => {}
                 Next::Done => {
@@ -194,6 +217,32 @@ impl Tail {
         let silent = self.last_echo.elapsed();
         let is_stalled = self.point.echoes && silent > self.options.stalled_after.max(self.options.interval * 3);
         self.desk.board.stalled(is_stalled.then(|| state::stalled(silent, self.point.watermark)));
+    }
+}
+
+/// What the feed has shown lately: when each activity happened and what it said, by its id.
+#[derive(Debug, Default)]
+struct Shown(HashMap<String, (Timestamp, u64)>);
+
+/// So many are remembered; of more, all are compared with what is stored.
+const MOST_SHOWN: usize = 50_000;
+
+impl Shown {
+    /// Whether all of these up to this time are remembered as they are.
+    fn hold(&self, rows: &[(String, Timestamp, u64)], until: Timestamp) -> bool {
+        let is_held = |(id, at, content): &(String, Timestamp, u64)| {
+            *at > until || self.0.get(id).is_some_and(|(_, known)| known == content)
+        };
+        rows.iter().all(is_held)
+    }
+
+    /// Remembers these, and of all only what happened since.
+    fn take(&mut self, rows: Vec<(String, Timestamp, u64)>, since: Timestamp) {
+        self.0.extend(rows.into_iter().map(|(id, at, content)| (id, (at, content))));
+        self.0.retain(|_, (at, _)| *at >= since);
+        if self.0.len() > MOST_SHOWN {
+            self.0.clear();
+        }
     }
 }
 

@@ -195,6 +195,8 @@ impl Plan {
         let mut start = kept.from;
         if is_first {
             start = self.start_of_window(kept.from, rest.1);
+        }
+        if start > kept.from {
             self.unread = merged(self.unread.iter().copied().chain([(kept.from, start)]).collect());
         }
         self.put_back(walk, start);
@@ -333,8 +335,9 @@ mod tests {
     }
 
     #[test]
-    fn a_feed_with_nothing_in_it_takes_one_page() {
+    fn a_feed_with_little_in_it_takes_no_more_pages_than_that() {
         assert_eq!(read(2_000, |_| 0, 500, 8).0.len(), 1);
+        assert_eq!(read(24, |_| 50, 500, 8).0.len(), 3);
     }
 
     #[test]
