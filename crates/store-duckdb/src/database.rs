@@ -18,13 +18,16 @@ use std::{
 use auditlake_store::{Result, StoreError};
 use duckdb::{Connection, ffi};
 
-use crate::{Options, bulk::Bulk, error, filter, writer::Connections};
+use crate::{Options, bulk::Bulk, cube::Cube, error, filter, hits::Hits, writer::Connections};
 
 /// An open database.
 pub(crate) struct Database {
     raw: RawDatabase,
     idle: Mutex<Vec<Connection>>,
     abandoned: AtomicBool,
+    /// Counts and rows in memory, which end with this opening.
+    pub(crate) cube: Cube,
+    pub(crate) hits: Hits,
 }
 
 /// The engine's handle; closed when the last user is gone.
@@ -50,7 +53,13 @@ impl Database {
         })?;
         let raw = RawDatabase::open(options)?;
         filter::register(&raw)?;
-        let database = Database { raw, idle: Mutex::new(Vec::new()), abandoned: AtomicBool::new(false) };
+        let database = Database {
+            raw,
+            idle: Mutex::new(Vec::new()),
+            abandoned: AtomicBool::new(false),
+            cube: Cube::default(),
+            hits: Hits::default(),
+        };
         let connection = database.connect()?;
         // What is scanned from memory on its way into the file stands there (see `bulk`).
         connection

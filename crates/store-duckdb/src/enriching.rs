@@ -58,7 +58,11 @@ impl Enriching for DuckStore {
             while from <= last {
                 let to = last.min(from + PIECE_ROWS - 1);
                 let rows = format!("rowid BETWEEN {from} AND {to} AND {window}");
-                let piece = inner.with_writer("enriching", |state| enrich_piece(state.reader()?, &rows, &late))?;
+                let piece = inner.with_writer("enriching", |state| enrich_piece(state.reader()?, &rows, &late));
+                let database = inner.database();
+                database.cube.forget();
+                database.hits.forget();
+                let piece = piece?;
                 sum.asked += piece.asked;
                 sum.places += piece.places;
                 sum.agents += piece.agents;

@@ -43,6 +43,35 @@ pub(crate) fn compile(filter: &Filter, values: &mut Vec<Value>) -> String {
     }
 }
 
+/// The column that holds what stands at this path of the raw log.
+pub(crate) fn column_of_path(path: &[String]) -> Option<&'static str> {
+    column::of_path(path)
+}
+
+/// Whether finding its rows takes longer than counting them: where texts are put together, or looked at by several columns.
+pub(crate) fn is_slow(filter: &Filter) -> bool {
+    match filter {
+        Filter::All => false,
+        Filter::And(list) | Filter::Or(list) => list.iter().any(is_slow),
+        Filter::Not(inner) => is_slow(inner),
+        Filter::Word(_) => true,
+        Filter::Test { field: Field::Known(known), .. } => matches!(
+            known,
+            Known::Actor
+                | Known::ActorId
+                | Known::Target
+                | Known::Resource
+                | Known::RawLog
+                | Known::Enrichments
+                | Known::Identity
+                | Known::Id
+                | Known::RecordId
+        ),
+        Filter::Test { field: Field::Tag(_), .. } => false,
+        Filter::Test { field: Field::Raw(path), .. } => column::of_path(path).is_none(),
+    }
+}
+
 /// The members with a column first, as they are the cheap ones, then all others in one call.
 fn joined(
     list: &[Filter],

@@ -6,6 +6,7 @@
 
 mod alerts;
 mod bulk;
+mod cube;
 mod database;
 mod drift;
 mod enriching;
@@ -13,6 +14,7 @@ mod error;
 mod feed;
 mod filter;
 mod guard;
+mod hits;
 mod insight;
 mod inspect;
 mod lookups;

@@ -9,18 +9,25 @@ use auditlake_store::{
 use duckdb::{Connection, Row, params_from_iter, types::Value};
 use jiff::Timestamp;
 
-use crate::{DuckStore, drift, error, filter, schema, stream};
+use crate::{
+    DuckStore,
+    cube::{self, Asked, From},
+    drift, error, filter,
+    insight::count_text,
+    schema, stream,
+};
 
 #[async_trait]
 impl Reader for DuckStore {
     async fn status(&self) -> Result<Status> {
         let seq = *self.inner.commits.borrow();
-        self.read("reading what the store holds", move |connection, inner| {
+        let asked = Asked { is_covered: true, is_raw: false, filter: Filter::All, window: Window::default() };
+        self.count("reading what the store holds", asked, move |connection, inner, from| {
             let mut status = Status { seq, ..Status::default() };
-            let mut statement = connection.prepare(
-                "SELECT source_id, count(*), epoch_us(min(event_time)), epoch_us(max(event_time)), epoch_us(max(received_at)) \
-                 FROM activity GROUP BY 1",
-            )?;
+            let From { table, count, first, last, received, .. } = &from;
+            let mut statement = connection.prepare(&format!(
+                "SELECT source_id, {count}, epoch_us({first}), epoch_us({last}), epoch_us({received}) FROM {table} GROUP BY 1",
+            ))?;
             let mut rows = statement.query([])?;
             while let Some(row) = rows.next()? {
                 let activities: u64 = row.get(1)?;
@@ -49,28 +56,40 @@ impl Reader for DuckStore {
             Order::Oldest => "event_time, event_id",
             Order::Arrival => "seq, event_time, event_id",
         };
-        let condition = condition(&select.filter, select.window, select.seqs, &mut values);
         // The row ids first, and only then the wide columns of the rows that are wanted.
-        let text = match select.limit {
-            Some(limit) => format!(
-                "SELECT {columns} FROM activity WHERE rowid IN \
-                 (SELECT rowid FROM activity WHERE {condition} ORDER BY {order} LIMIT {limit}) ORDER BY {order}"
-            ),
-            None => format!("SELECT {columns} FROM activity WHERE {condition} ORDER BY {order}"),
+        let Some(limit) = select.limit else {
+            let condition = condition(&select.filter, select.window, select.seqs, &mut values);
+            let text = format!("SELECT {columns} FROM activity WHERE {condition} ORDER BY {order}");
+            return stream::run(self, stream::Query::own(text, values)).await;
         };
-        stream::run(self, stream::Query::own(text, values)).await
+        let asked = Asked { is_covered: false, is_raw: false, filter: select.filter.clone(), window: select.window };
+        let from = match filter::is_slow(&select.filter) {
+            true => self.count("looking for rows", asked, |_, _, from| Ok(from)).await?,
+            false => From::rows(asked.filter),
+        };
+        let condition = condition(&from.filter, select.window, select.seqs, &mut values);
+        let (table, row) = (&from.table, if from.is_hit() { "row" } else { "rowid" });
+        let text = format!(
+            "SELECT {columns} FROM activity WHERE rowid IN \
+             (SELECT {row} FROM {table} WHERE {condition} ORDER BY {order} LIMIT {limit}) ORDER BY {order}"
+        );
+        let rows = stream::run(self, stream::Query::own(text, values)).await;
+        // Until here the kept rows must not go.
+        drop(from);
+        rows
     }
 
     async fn count_by(&self, count: &CountBy) -> Result<Vec<(String, u64)>> {
         let column = countable(&count.column)?;
-        let mut values = Vec::new();
-        let condition = condition(&count.filter, count.window, Seqs::default(), &mut values);
-        let limit = count.limit;
-        self.read("counting", move |connection, _| {
-            let mut statement = connection.prepare(&format!(
-                "SELECT CAST({column} AS VARCHAR) AS value, count(*) AS rows FROM activity WHERE {condition} \
-                 GROUP BY 1 HAVING value IS NOT NULL ORDER BY rows DESC, value LIMIT {limit}"
-            ))?;
+        let count = count.clone();
+        let is_covered = cube::covers(&count.filter, count.window, None, &[&count.column]);
+        let asked = Asked { is_covered, is_raw: false, filter: count.filter.clone(), window: count.window };
+        self.count("counting", asked, move |connection, _, from| {
+            let mut values = Vec::new();
+            let text = count_text(&count.column, &column, &from, count.limit, || {
+                condition(&from.filter, count.window, Seqs::default(), &mut values)
+            });
+            let mut statement = connection.prepare(&text)?;
             let rows = statement.query_map(params_from_iter(values), |row| Ok((row.get(0)?, row.get(1)?)))?;
             rows.collect()
         })
@@ -79,11 +98,15 @@ impl Reader for DuckStore {
 
     async fn histogram(&self, histogram: &Histogram) -> Result<Vec<Bucket>> {
         let width = i64::try_from(histogram.width.as_micros()).unwrap_or(i64::MAX).max(1);
-        let mut values = Vec::new();
-        let condition = condition(&histogram.filter, histogram.window, Seqs::default(), &mut values);
-        self.read("counting by time", move |connection, _| {
+        let histogram = histogram.clone();
+        let is_covered = cube::covers(&histogram.filter, histogram.window, Some(width), &[]);
+        let asked = Asked { is_covered, is_raw: false, filter: histogram.filter.clone(), window: histogram.window };
+        self.count("counting by time", asked, move |connection, _, from| {
+            let mut values = Vec::new();
+            let condition = condition(&from.filter, histogram.window, Seqs::default(), &mut values);
+            let From { table, count, .. } = &from;
             let mut statement = connection.prepare(&format!(
-                "SELECT CAST(floor(epoch_us(event_time) / {width}) AS BIGINT) * {width} AS start, count(*) FROM activity \
+                "SELECT CAST(floor(epoch_us(event_time) / {width}) AS BIGINT) * {width} AS start, {count} FROM {table} \
                  WHERE {condition} GROUP BY 1 ORDER BY 1"
             ))?;
             let rows = statement.query_map(params_from_iter(values), |row| {
@@ -139,6 +162,27 @@ impl DuckStore {
             let database = inner.database();
             let connection = database.take()?;
             let done = work(&connection, inner).map_err(|error| error::translate(doing, &error));
+            database.give_back(connection);
+            done
+        })
+        .await
+    }
+}
+
+impl DuckStore {
+    /// As [`DuckStore::read`], with the place to count at.
+    pub(crate) async fn count<T: Send + 'static>(
+        &self,
+        doing: &'static str,
+        asked: Asked,
+        work: impl FnOnce(&Connection, &crate::Inner, From) -> duckdb::Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.blocking(move |inner| {
+            let database = inner.database();
+            let connection = database.take()?;
+            let place = asked.place(&connection, &database, *inner.commits.borrow());
+            let done = place.and_then(|from| work(&connection, inner, from));
+            let done = done.map_err(|error| error::translate(doing, &error));
             database.give_back(connection);
             done
         })

@@ -180,6 +180,8 @@ pub(crate) fn unified() -> String {
 
 /// The address, where it is one: `unknown`, `0.0.0.0` and the like are none.
 pub(crate) const SRC_IP: &str = "CASE WHEN ip_class NOT IN ('placeholder', 'invalid') THEN actor_ip END";
+/// Where that is so.
+pub(crate) const IS_ADDRESS: &str = "ip_class NOT IN ('placeholder', 'invalid')";
 
 /// What names the actor best.
 pub(crate) const ACTOR_LABEL: &str = "coalesce(actor_email, actor_other['unauthenticated_email_address'], actor_user_id, \

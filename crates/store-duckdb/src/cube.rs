@@ -1,0 +1,280 @@
+//! Counts kept in memory: how many rows there are of each half day and of each combination of the columns with few values.
+//!
+//! Most of what pages count is a matter of these columns alone, and some ten thousand groups stand for millions of rows. The
+//! groups are a table of the database in memory, with the columns of table `activity` under their names, so that the same
+//! conditions and expressions are asked of either. Made when somebody first asks, it takes in what was committed since
+//! before each answer: an answer is what a scan of the rows would say, to the row.
+//!
+//! Rows are never removed; whoever changes one of these columns in stored rows calls [`Cube::forget`].
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use auditlake_store::{
+    Window,
+    filter::{Field, Filter, Known},
+};
+use duckdb::Connection;
+
+use crate::{database::Database, filter, hits::Hit};
+
+/// The table.
+const TABLE: &str = "staging.main.cube";
+/// Rows of a half day stand together.
+const GRAIN: i64 = 12 * 3_600 * 1_000_000;
+/// With more groups than this, counting them is no quicker than counting rows, and they take memory.
+const MOST_GROUPS: i64 = 250_000;
+/// So many groups may stand there twice before they are put together.
+const LEAST_EXCESS: i64 = 20_000;
+/// What tells groups apart, beside the time.
+const COLUMNS: [&str; 16] = [
+    "event_name",
+    "category",
+    "outcome",
+    "product",
+    "read_only",
+    "guessed",
+    "ip_class",
+    "organization_id",
+    "organization_uuid",
+    "actor_type",
+    "source_id",
+    "workspace_id",
+    "actor_user_agent",
+    "agent",
+    "actor_api_key_id",
+    "actor_admin_api_key_id",
+];
+
+/// Where rows are counted, by which expressions, and what is left to ask of them there.
+#[derive(Clone)]
+pub(crate) struct From {
+    pub table: String,
+    pub filter: Filter,
+    pub count: &'static str,
+    pub first: &'static str,
+    pub last: &'static str,
+    pub received: &'static str,
+    /// The columns that these are made of.
+    pub needs: &'static str,
+    /// Rows that were found before, which stay as long as somebody holds them.
+    hit: Option<Arc<Hit>>,
+}
+
+impl From {
+    /// The rows themselves.
+    pub(crate) fn rows(filter: Filter) -> From {
+        From {
+            table: "activity".to_owned(),
+            filter,
+            count: "count(*)",
+            first: "min(event_time)",
+            last: "max(event_time)",
+            received: "max(received_at)",
+            needs: "event_time",
+            hit: None,
+        }
+    }
+
+    fn groups(filter: Filter) -> From {
+        From {
+            table: TABLE.to_owned(),
+            filter,
+            count: "CAST(coalesce(sum(n), 0) AS BIGINT)",
+            first: "min(first)",
+            last: "max(last)",
+            received: "max(received)",
+            needs: "n, first, last",
+            hit: None,
+        }
+    }
+
+    pub(crate) fn is_hit(&self) -> bool {
+        self.hit.is_some()
+    }
+}
+
+/// What is to be counted.
+pub(crate) struct Asked {
+    /// Whether the groups can answer.
+    pub is_covered: bool,
+    /// Whether raw logs are needed for more than finding the rows.
+    pub is_raw: bool,
+    pub filter: Filter,
+    pub window: Window,
+}
+
+impl Asked {
+    /// Where it is counted best.
+    pub(crate) fn place(self, connection: &Connection, database: &Database, seq: u64) -> duckdb::Result<From> {
+        if self.is_covered && database.cube.upto(connection, seq) {
+            return Ok(From::groups(self.filter));
+        }
+        if !self.is_raw
+            && let Some((hit, rest)) = database.hits.of(connection, seq, &self.filter, self.window)?
+        {
+            return Ok(From { table: hit.table.clone(), hit: Some(hit), ..From::rows(rest) });
+        }
+        Ok(From::rows(self.filter))
+    }
+}
+
+/// The groups of an open database.
+#[derive(Default)]
+pub(crate) struct Cube(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    /// The last commit whose rows are in it; `None` before it is made.
+    seq: Option<u64>,
+    /// Groups when they were last put together, and added since.
+    groups: i64,
+    added: i64,
+    is_off: bool,
+}
+
+/// Whether the groups can answer: times that part no half day, and no column but theirs.
+pub(crate) fn covers(filter: &Filter, window: Window, width: Option<i64>, columns: &[&str]) -> bool {
+    let is_edge = |micros: i64| micros.rem_euclid(GRAIN) == 0;
+    [window.since, window.until].into_iter().flatten().all(|time| is_edge(time.as_microsecond()))
+        && width.is_none_or(is_edge)
+        && columns.iter().all(|column| is_countable(column))
+        && is_testable(filter)
+}
+
+/// Whether a column of the port is made of the groups' columns.
+fn is_countable(column: &str) -> bool {
+    matches!(
+        column,
+        "eventName"
+            | "activityType"
+            | "category"
+            | "outcome"
+            | "serviceName"
+            | "sourceID"
+            | "workspaceID"
+            | "actorType"
+            | "actorUserAgent"
+            | "actorAPIKeyID"
+            | "actorAdminAPIKeyID"
+            | "actorKeyID"
+            | "organizationID"
+            | "organizationUUID"
+            | "readOnly"
+            | "guessed"
+            | "ipClass"
+            | "client"
+            | "browser"
+            | "os"
+            | "device"
+    )
+}
+
+/// Whether a filter asks for nothing but the groups' columns.
+fn is_testable(filter: &Filter) -> bool {
+    match filter {
+        Filter::All => true,
+        Filter::And(list) | Filter::Or(list) => list.iter().all(is_testable),
+        Filter::Not(inner) => is_testable(inner),
+        Filter::Word(_) => false,
+        // Tags are made of the category, the outcome, the product and the agent.
+        Filter::Test { field: Field::Tag(_), .. } => true,
+        Filter::Test { field: Field::Raw(path), .. } => {
+            filter::column_of_path(path).is_some_and(|column| COLUMNS.contains(&column))
+        }
+        Filter::Test { field: Field::Known(known), .. } => matches!(
+            known,
+            Known::Type
+                | Known::Org
+                | Known::OrganizationId
+                | Known::OrganizationUuid
+                | Known::ActorType
+                | Known::Key
+                | Known::ApiKey
+                | Known::AdminApiKey
+                | Known::IpClass
+                | Known::UserAgent
+                | Known::Category
+                | Known::Outcome
+                | Known::Product
+                | Known::ReadOnly
+                | Known::Guessed
+                | Known::Tags
+                | Known::Workspace
+                | Known::Source
+                | Known::SourceType
+                | Known::Client
+                | Known::ClientVersion
+                | Known::Browser
+                | Known::Os
+                | Known::Device
+        ),
+    }
+}
+
+impl Cube {
+    /// Adds everything up to a commit. Whether there are groups to ask, and not too many.
+    fn upto(&self, connection: &Connection, seq: u64) -> bool {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !state.is_off
+            && let Err(error) = state.catch_up(connection, seq)
+        {
+            tracing::warn!("counts are not kept in memory: {error}");
+            state.is_off = true;
+        }
+        !state.is_off
+    }
+
+    /// Has it made anew: stored rows were changed.
+    pub(crate) fn forget(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).seq = None;
+    }
+}
+
+impl State {
+    fn catch_up(&mut self, connection: &Connection, seq: u64) -> duckdb::Result<()> {
+        let grouped = |condition: String| {
+            let columns = COLUMNS.join(", ");
+            format!(
+                "SELECT make_timestamp(CAST(floor(epoch_us(event_time) / {GRAIN}) AS BIGINT) * {GRAIN}) AS event_time, {columns}, \
+                 count(*) AS n, min(event_time) AS first, max(event_time) AS last, max(received_at) AS received \
+                 FROM activity WHERE {condition} GROUP BY ALL"
+            )
+        };
+        match self.seq {
+            Some(known) if known >= seq => return Ok(()),
+            Some(known) => {
+                let rows = grouped(format!("seq > {known} AND seq <= {seq}"));
+                let added = connection.execute(&format!("INSERT INTO {TABLE} {rows}"), [])?;
+                self.added += i64::try_from(added).unwrap_or(i64::MAX);
+            }
+            None => {
+                let rows = grouped(format!("seq <= {seq}"));
+                self.make(connection, &rows)?;
+            }
+        }
+        self.seq = Some(seq);
+        if self.added > self.groups.max(LEAST_EXCESS) {
+            let columns = COLUMNS.join(", ");
+            let together = format!(
+                "SELECT event_time, {columns}, CAST(sum(n) AS BIGINT) AS n, min(first) AS first, max(last) AS last, \
+                 max(received) AS received FROM {TABLE} GROUP BY ALL"
+            );
+            self.make(connection, &together)?;
+        }
+        Ok(())
+    }
+
+    fn make(&mut self, connection: &Connection, groups: &str) -> duckdb::Result<()> {
+        connection.execute_batch(&format!("CREATE OR REPLACE TABLE {TABLE} AS {groups}"))?;
+        self.groups = connection.query_row(&format!("SELECT count(*) FROM {TABLE}"), [], |row| row.get(0))?;
+        self.added = 0;
+        if self.groups > MOST_GROUPS {
+            self.is_off = true;
+            connection.execute_batch(&format!("DROP TABLE {TABLE}"))?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

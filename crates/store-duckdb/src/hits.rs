@@ -1,0 +1,189 @@
+//! Rows of filters that are slow to decide, kept in memory for who asks about them again.
+//!
+//! A page about a person, a resource or a word counts a dozen things among the same few rows. Finding them means to put texts
+//! together or to look at several columns of every row, so it is done once: the rows, without their raw logs, become a table
+//! of the database in memory, and what was committed since is added before each answer. Only few rows are kept so (a filter
+//! that leaves many is asked of all rows each time), of a few filters, the longest unused of which go first.
+//!
+//! Rows are never removed from the store. Whoever changes stored rows calls [`Hits::forget`].
+
+use std::{
+    collections::HashMap,
+    mem::take,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use auditlake_store::{Seqs, Window, filter::Filter};
+use duckdb::{Connection, params_from_iter};
+
+use crate::{filter, reader::condition};
+
+/// A filter with more rows is not kept.
+const MOST_ROWS: i64 = 100_000;
+/// So many filters are remembered, and so many rows of all of them kept.
+const MOST_FILTERS: usize = 200;
+const MOST_ROWS_OF_ALL: i64 = 300_000;
+/// So many rows tell whether there are many.
+const SAMPLE: i64 = 50_000;
+/// The raw logs stay where they are.
+const COLUMNS: &str = "rowid AS row, * EXCLUDE (raw_rest, id_hash)";
+
+/// The kept rows of an open database.
+#[derive(Default)]
+pub(crate) struct Hits {
+    known: Mutex<HashMap<String, Arc<Hit>>>,
+    /// What nobody finds any more, until nobody reads it.
+    gone: Mutex<Vec<Arc<Hit>>>,
+    clock: AtomicU64,
+}
+
+/// The rows of a filter.
+pub(crate) struct Hit {
+    pub(crate) table: String,
+    used: AtomicU64,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// The last commit whose rows are in it; `None` before it is made.
+    seq: Option<u64>,
+    rows: i64,
+    are_many: bool,
+}
+
+/// A filter in two parts: what is slow to decide, and the rest; `None` if nothing is slow.
+fn parted(filter: &Filter) -> Option<(Filter, Filter)> {
+    let (slow, rest): (Vec<Filter>, Vec<Filter>) = match filter {
+        Filter::And(list) => list.iter().cloned().partition(filter::is_slow),
+        other => vec![other.clone()].into_iter().partition(filter::is_slow),
+    };
+    (!slow.is_empty()).then(|| (Filter::and(slow), Filter::and(rest)))
+}
+
+impl Hits {
+    /// The kept rows of the slow part of a filter up to a commit, and the rest of it. Rows are kept anew only for who asks of
+    /// all time: a stretch of it is quicker looked at as it is.
+    pub(crate) fn of(
+        &self,
+        connection: &Connection,
+        seq: u64,
+        filter: &Filter,
+        window: Window,
+    ) -> duckdb::Result<Option<(Arc<Hit>, Filter)>> {
+        let Some((slow, rest)) = parted(filter) else { return Ok(None) };
+        let key = format!("{slow:?}");
+        let hit = {
+            let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+            match known.get(&key) {
+                Some(hit) => hit.clone(),
+                None if window.since.is_some() => return Ok(None),
+                None => {
+                    let hit = Arc::new(Hit::new(self.clock.fetch_add(1, Ordering::Relaxed)));
+                    self.make_room(&mut known);
+                    known.insert(key, hit.clone());
+                    hit
+                }
+            }
+        };
+        hit.used.store(self.clock.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
+        self.bury(connection);
+        let is_kept = hit.catch_up(connection, seq, &slow)?;
+        Ok(is_kept.then_some((hit, rest)))
+    }
+
+    /// Has all of it made anew: stored rows were changed.
+    pub(crate) fn forget(&self) {
+        let known = take(&mut *self.known.lock().unwrap_or_else(PoisonError::into_inner));
+        self.gone.lock().unwrap_or_else(PoisonError::into_inner).extend(known.into_values());
+    }
+
+    fn make_room(&self, known: &mut HashMap<String, Arc<Hit>>) {
+        let rows = |hit: &Arc<Hit>| hit.state.try_lock().map_or(0, |state| state.rows);
+        let mut sum: i64 = known.values().map(rows).sum();
+        while known.len() >= MOST_FILTERS || sum > MOST_ROWS_OF_ALL {
+            let oldest =
+                known.iter().min_by_key(|(_, hit)| hit.used.load(Ordering::Relaxed)).map(|(key, _)| key.clone());
+            let Some(hit) = oldest.and_then(|key| known.remove(&key)) else { return };
+            sum -= rows(&hit);
+            self.gone.lock().unwrap_or_else(PoisonError::into_inner).push(hit);
+        }
+    }
+
+    /// Drops what is gone and what nobody reads any more.
+    fn bury(&self, connection: &Connection) {
+        let mut gone = self.gone.lock().unwrap_or_else(PoisonError::into_inner);
+        gone.retain(|hit| {
+            if Arc::strong_count(hit) > 1 {
+                return true;
+            }
+            if let Err(error) = connection.execute_batch(&format!("DROP TABLE IF EXISTS {}", hit.table)) {
+                tracing::debug!("kept rows were not dropped: {error}");
+            }
+            false
+        });
+    }
+}
+
+/// Whether so many of the newest rows pass that there will be too many in all.
+fn is_frequent(connection: &Connection, slow: &Filter) -> duckdb::Result<bool> {
+    let newest: i64 = connection.query_row("SELECT coalesce(max(rowid), 0) FROM activity", [], |row| row.get(0))?;
+    if newest < 4 * SAMPLE {
+        return Ok(false);
+    }
+    let mut values = Vec::new();
+    let condition = condition(slow, Window::default(), Seqs::default(), &mut values);
+    let text = format!("SELECT count(*) FROM activity WHERE rowid > {} AND {condition}", newest - SAMPLE);
+    let found: i64 = connection.prepare(&text)?.query_row(params_from_iter(values), |row| row.get(0))?;
+    Ok(found.saturating_mul(newest / SAMPLE) > 2 * MOST_ROWS)
+}
+
+impl Hit {
+    fn new(number: u64) -> Hit {
+        let table = format!("staging.main.hits_{number}");
+        Hit { table, used: AtomicU64::new(number), state: Mutex::default() }
+    }
+
+    /// Adds what was committed since. Whether the rows are kept, and not too many.
+    fn catch_up(&self, connection: &Connection, seq: u64, slow: &Filter) -> duckdb::Result<bool> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.are_many || state.seq.is_some_and(|known| known >= seq) {
+            return Ok(!state.are_many);
+        }
+        if state.seq.is_none() && is_frequent(connection, slow)? {
+            state.are_many = true;
+            return Ok(false);
+        }
+        let mut values = Vec::new();
+        let seqs = Seqs { after: state.seq, until: Some(seq) };
+        let condition = condition(slow, Window::default(), seqs, &mut values);
+        let rowids = {
+            let text = format!("SELECT rowid FROM activity WHERE {condition} LIMIT {}", MOST_ROWS + 1 - state.rows);
+            let mut statement = connection.prepare(&text)?;
+            let rows = statement.query_map(params_from_iter(values), |row| row.get::<_, i64>(0))?;
+            rows.collect::<duckdb::Result<Vec<i64>>>()?
+        };
+        let rows = state.rows + i64::try_from(rowids.len()).unwrap_or(i64::MAX);
+        if rows > MOST_ROWS {
+            *state = State { are_many: true, ..State::default() };
+            connection.execute_batch(&format!("DROP TABLE IF EXISTS {}", self.table))?;
+            return Ok(false);
+        }
+        if state.seq.is_none() || !rowids.is_empty() {
+            connection.execute_batch("CREATE OR REPLACE TEMP TABLE hit_row (r BIGINT NOT NULL)")?;
+            let mut appender = connection.appender_to_catalog_and_db("hit_row", "temp", "main")?;
+            rowids.into_iter().try_for_each(|rowid| appender.append_row([rowid]))?;
+            appender.flush()?;
+            let select = format!("SELECT {COLUMNS} FROM activity WHERE rowid IN (SELECT r FROM temp.hit_row)");
+            connection.execute_batch(&match state.seq {
+                None => format!("CREATE TABLE {} AS {select}", self.table),
+                Some(_) => format!("INSERT INTO {} {select}", self.table),
+            })?;
+        }
+        (state.seq, state.rows) = (Some(seq), rows);
+        Ok(true)
+    }
+}
