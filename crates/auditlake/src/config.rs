@@ -16,6 +16,7 @@ use std::{
 use anyhow::{Context, Result};
 use auditlake_store::SourceInfo;
 use etcetera::{BaseStrategy, choose_base_strategy};
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use store_duckdb::Options;
 use toml::{Table, Value};
@@ -59,6 +60,8 @@ pub struct Server {
     pub listen: SocketAddr,
     pub hosts: Vec<String>,
     pub behind_proxy: bool,
+    pub tls_cert: Option<PathBuf>,
+    pub tls_key: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -66,9 +69,36 @@ pub struct Server {
 pub struct Access {
     pub require_login: bool,
     pub mask_for_viewers: bool,
+    pub viewers_may_export: bool,
     pub idle_minutes: u64,
     pub session_hours: u64,
     pub lookups_days: u32,
+    #[serde(deserialize_with = "source::secret")]
+    pub metrics_token: Option<SecretString>,
+    pub metrics_token_file: Option<PathBuf>,
+}
+
+impl Access {
+    /// What lets a program of another machine read the metrics.
+    ///
+    /// # Errors
+    /// If its file cannot be read, or it could be guessed.
+    pub fn metrics_token(&self) -> Result<Option<SecretString>> {
+        let text = match (&self.metrics_token, &self.metrics_token_file) {
+            (Some(token), _) => token.expose_secret().to_owned(),
+            (None, Some(path)) => std::fs::read_to_string(path)
+                .with_context(|| format!("cannot read access.metrics_token_file {}", path.display()))?,
+            (None, None) => return Ok(None),
+        };
+        let token = text.trim();
+        match token.len() {
+            16.. => Ok(Some(token.to_owned().into())),
+            length => Err(hinted(
+                format!("access.metrics_token has {length} characters, and 16 are the least"),
+                "`openssl rand -hex 32` makes one that nobody guesses",
+            )),
+        }
+    }
 }
 
 impl Default for Access {
@@ -76,9 +106,12 @@ impl Default for Access {
         Access {
             require_login: false,
             mask_for_viewers: false,
+            viewers_may_export: false,
             idle_minutes: 120,
             session_hours: 24,
             lookups_days: 400,
+            metrics_token: None,
+            metrics_token_file: None,
         }
     }
 }
@@ -148,7 +181,13 @@ impl Default for Config {
 
 impl Default for Server {
     fn default() -> Self {
-        Server { listen: SocketAddr::from(([127, 0, 0, 1], PORT)), hosts: Vec::new(), behind_proxy: false }
+        Server {
+            listen: SocketAddr::from(([127, 0, 0, 1], PORT)),
+            hosts: Vec::new(),
+            behind_proxy: false,
+            tls_cert: None,
+            tls_key: None,
+        }
     }
 }
 

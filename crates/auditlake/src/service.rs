@@ -15,18 +15,21 @@ mod jobs;
 mod progress;
 mod reports;
 mod rulebook;
+mod sessions;
 mod settings;
+mod tls;
 mod upstream;
 mod watch;
 
 use std::{
+    future::IntoFuture,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::Arc,
     time::Duration,
 };
 
 use anyhow::{Context, Result};
-use axum::serve::ListenerExt;
+use axum::{Router, serve::ListenerExt};
 use collect::{Budget, Collector, SourceOptions, SourceState, Stopper, Turns};
 use enrich::Enricher;
 use futures::future::join_all;
@@ -60,12 +63,13 @@ pub struct Prepared {
 
 /// A service that answers.
 pub struct Running {
-    pub address: SocketAddr,
+    /// Where people find the page.
+    pub page: String,
     pub store: Store,
     here: Here,
     data: DataDir,
     closing: sync::watch::Sender<bool>,
-    server: JoinHandle<std::io::Result<()>>,
+    servers: Vec<JoinHandle<std::io::Result<()>>>,
     reads: Writing,
     delivering: Delivering,
     scribe: Scribe,
@@ -78,6 +82,7 @@ pub struct Running {
     stoppers: Vec<Stopper>,
     enricher: Arc<Enricher>,
     refreshing: JoinHandle<()>,
+    warming: JoinHandle<()>,
     writing: Option<JoinHandle<()>>,
 }
 
@@ -94,6 +99,7 @@ impl Running {
         simulated: Option<SimulatedBanner>,
     ) -> Result<Running> {
         let access = access::open(config, data, listen)?;
+        let tls = tls::Tls::open(config)?;
         let listener = bind(listen).await?;
         let address = listener.local_addr()?;
         let here = Here::open(config, data, owner).await?;
@@ -129,35 +135,33 @@ impl Running {
         let (served, reads) = served::serve(config, data, Arc::new(store.clone()), address, enricher.clone());
         let detection = detection::start(config, data, &store, watched.clone(), &closed).await?;
         let more = intake.merge(detection.routes(&store));
+        let warming = tokio::spawn(web::warm(site.clone()));
         let router = web::router_with(site, more).merge(served);
-        let listener = listener.tap_io(|connection| {
-            if let Err(error) = connection.set_nodelay(true) {
-                tracing::debug!(%error, "cannot switch off Nagle's algorithm");
-            }
-        });
-        let server = tokio::spawn(async move {
-            let mut closed = closed;
-            let asked = async move {
-                let _ = closed.wait_for(|closing| *closing).await;
-            };
-            let service = router.into_make_service_with_connect_info::<SocketAddr>();
-            axum::serve(listener, service).with_graceful_shutdown(asked).await
-        });
         // Commands of this machine ask by way of the loopback interface, wherever else the service listens.
         let mut near = address;
         if near.ip().is_unspecified() {
             near.set_ip(if near.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() });
         }
+        let page = format!("{}://{address}", if tls.is_some() { "https" } else { "http" });
+        let servers = match tls {
+            None => vec![serve(listener, router, closed)],
+            Some(tls) => {
+                // They know nothing of certificates, and have a way of their own.
+                let own = bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;
+                near = own.local_addr()?;
+                vec![serve_secured(listener, tls, router.clone(), closed.clone())?, serve(own, router, closed)]
+            }
+        };
         let url = format!("http://{near}");
         let delivering = Delivering::start(config, &store, &url);
         data.announce(&Service { url, token: token.expose_secret().to_owned().into(), pid: std::process::id() })?;
         Ok(Running {
-            address,
+            page,
             store,
             here,
             data: data.clone(),
             closing,
-            server,
+            servers,
             reads,
             delivering,
             scribe,
@@ -170,6 +174,7 @@ impl Running {
             stoppers: Vec::new(),
             enricher,
             refreshing,
+            warming,
             writing,
         })
     }
@@ -207,11 +212,12 @@ impl Running {
         }
         join_all(self.sources.into_iter().map(|(_, work)| tokio::time::timeout(GRACE, work))).await;
         self.refreshing.abort();
+        self.warming.abort();
         self.data.retract();
         self.closing.send_replace(true);
-        let abort = self.server.abort_handle();
-        if tokio::time::timeout(GRACE, self.server).await.is_err() {
-            abort.abort();
+        let aborts: Vec<_> = self.servers.iter().map(JoinHandle::abort_handle).collect();
+        if tokio::time::timeout(GRACE, join_all(self.servers)).await.is_err() {
+            aborts.iter().for_each(tokio::task::AbortHandle::abort);
         }
         self.detection.finish(GRACE).await;
         self.reads.finish(GRACE).await;
@@ -226,6 +232,38 @@ impl Running {
         drop(self.here);
         Ok(())
     }
+}
+
+/// Answers until the service is about to end.
+fn serve(
+    listener: TcpListener,
+    router: Router,
+    closed: sync::watch::Receiver<bool>,
+) -> JoinHandle<std::io::Result<()>> {
+    let listener = listener.tap_io(|connection| {
+        if let Err(error) = connection.set_nodelay(true) {
+            tracing::debug!(%error, "cannot switch off Nagle's algorithm");
+        }
+    });
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    tokio::spawn(axum::serve(listener, service).with_graceful_shutdown(is_closed(closed)).into_future())
+}
+
+/// The same by TLS.
+fn serve_secured(
+    listener: TcpListener,
+    tls: tls::Tls,
+    router: Router,
+    closed: sync::watch::Receiver<bool>,
+) -> Result<JoinHandle<std::io::Result<()>>> {
+    let listener = tls::Secured::new(listener, tls).context("cannot listen by TLS")?;
+    let router = router.layer(axum::middleware::map_request(tls::tell_peer));
+    let service = router.into_make_service_with_connect_info::<tls::Peer>();
+    Ok(tokio::spawn(axum::serve(listener, service).with_graceful_shutdown(is_closed(closed)).into_future()))
+}
+
+async fn is_closed(mut closed: sync::watch::Receiver<bool>) {
+    let _ = closed.wait_for(|closing| *closing).await;
 }
 
 async fn bind(listen: SocketAddr) -> Result<TcpListener> {

@@ -22,6 +22,7 @@ use secrecy::SecretString;
 pub use lookups::{Notebook, Scribe};
 pub(crate) use mask::Mask;
 pub(crate) use masked::{MaskedAlerts, MaskedEngine};
+pub use session::{KeptSession, KeptSessions, SessionKeeper};
 pub use who::{Role, Who};
 
 use session::Sessions;
@@ -53,11 +54,14 @@ pub struct Access {
     users: Arc<dyn Users>,
     sessions: Arc<Sessions>,
     throttle: Arc<Throttle>,
+    metrics_token: Option<SecretString>,
     is_proxied: bool,
+    is_secure: bool,
+    viewers_export: bool,
 }
 
-/// How long sessions last, and what stands before the service.
-#[derive(Debug, Clone, Copy)]
+/// How long sessions last, what stands before the service, and what viewers may.
+#[derive(Clone, Default)]
 pub struct AccessOptions {
     /// A session that nobody uses ends after so long.
     pub idle: Duration,
@@ -66,16 +70,32 @@ pub struct AccessOptions {
     /// Whether a reverse proxy with TLS stands before the service: cookies are for TLS alone then, and the proxy's word for
     /// who asks is taken.
     pub is_proxied: bool,
+    /// Whether the service itself speaks TLS: cookies are for TLS alone then.
+    pub is_secure: bool,
+    /// Whether viewers may save what they see, and ask the API for records.
+    pub viewers_export: bool,
+    /// Who sends it may read `/metrics`, and nothing else.
+    pub metrics_token: Option<SecretString>,
+    /// Keeps sessions beyond the end of the program.
+    pub keeper: Option<Arc<dyn SessionKeeper>>,
 }
 
 impl Access {
+    /// Whether viewers may save what they see.
+    pub(crate) fn viewers_export(&self) -> bool {
+        self.viewers_export
+    }
+
     /// Lets these users in.
     pub fn new(users: Arc<dyn Users>, options: AccessOptions) -> Access {
         Access {
             users,
-            sessions: Arc::new(Sessions::new(options.idle, options.longest)),
+            sessions: Arc::new(Sessions::new(options.idle, options.longest, options.keeper)),
             throttle: Arc::default(),
+            metrics_token: options.metrics_token,
             is_proxied: options.is_proxied,
+            is_secure: options.is_secure || options.is_proxied,
+            viewers_export: options.viewers_export,
         }
     }
 }

@@ -21,7 +21,7 @@ use serde_json::{Map, Value};
 use crate::answer::collect_json;
 
 /// So many answers are remembered.
-const ANSWERS: usize = 600;
+const ANSWERS: usize = 1_500;
 /// An answer that took so long may be given after newer commits,
 const SLOW: Duration = Duration::from_millis(40);
 /// for so long.

@@ -29,7 +29,9 @@ use std::sync::Arc;
 use axum::{Router, middleware::from_fn_with_state};
 use tower_http::compression::CompressionLayer;
 
-pub use access::{Access, AccessOptions, Notebook, Role, Scribe, User, Users, Who};
+pub use access::{
+    Access, AccessOptions, KeptSession, KeptSessions, Notebook, Role, Scribe, SessionKeeper, User, Users, Who,
+};
 pub use answer::json_lines;
 pub use error::ApiError;
 pub use ops::{Obstacle, Watch};
@@ -54,6 +56,14 @@ pub fn router_with(site: Site, more: Router) -> Router {
     let router =
         Router::new().fallback_service(inside(site).merge(more)).layer(from_fn_with_state(gate, access::gate::pass));
     guard::protect(router, &hosts)
+}
+
+/// Asks what the first pages will ask, one question after the other, so that nobody waits for it. Where there is little to
+/// count there is nothing to do.
+pub async fn warm(site: Site) {
+    if let Err(error) = pages::warm(&site).await {
+        tracing::debug!("the first pages will take longer: {error}");
+    }
 }
 
 /// What answers whoever has come in.

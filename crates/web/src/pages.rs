@@ -32,7 +32,7 @@ use axum::{
 
 use crate::{
     ApiError, SimulatedBanner, Site, Who,
-    access::gate::needed,
+    access::gate::{Limits, needed},
     assets::{ASSETS, Assets},
     text,
 };
@@ -81,6 +81,8 @@ struct Frame<'a> {
     who: Who,
     /// Whether addresses and titles are hidden.
     is_masked: bool,
+    /// What viewers may not.
+    limits: Limits,
     /// Whether the page keeps itself up to date.
     is_live: bool,
 }
@@ -97,6 +99,7 @@ impl<'a> Frame<'a> {
             assets: &ASSETS,
             who: site.who(),
             is_masked: site.is_masked,
+            limits: site.limits(),
             is_live: false,
         }
     }
@@ -108,7 +111,7 @@ impl<'a> Frame<'a> {
 
     /// Whether whoever looks at the page may open this one, too.
     fn may(&self, path: &str) -> bool {
-        self.who.role >= needed(&Method::GET, path, self.is_masked)
+        self.who.role >= needed(&Method::GET, path, self.limits)
     }
 
     fn live(self) -> Frame<'a> {
@@ -124,6 +127,20 @@ struct Message<'a> {
     heading: &'a str,
     message: &'a str,
     hint: Option<&'a str>,
+}
+
+/// With so few activities every answer is quick.
+const FEW: u64 = 200_000;
+
+/// Asks what pages ask without any choice made: the Overview, the Explorer's facets, the posture, every dashboard.
+pub async fn warm(site: &Site) -> auditlake_store::Result<()> {
+    if site.ask().status().await?.activities < FEW {
+        return Ok(());
+    }
+    overview::warm(site).await?;
+    explore::warm(site).await?;
+    posture::settings(site, None).await?;
+    dashboards::warm(site).await
 }
 
 pub fn render(status: StatusCode, page: &impl Template) -> Response {

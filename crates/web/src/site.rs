@@ -3,13 +3,17 @@
 use std::{sync::Arc, time::Duration};
 
 use auditlake_store::{Engine, alert::Alerts, lookup::Lookups};
+use axum::http::Method;
 use jiff::Timestamp;
 use secrecy::SecretString;
 use tokio::sync::watch;
 
 use crate::{
     Access, Notebook, RuleBook, SettingsReport, Watch, Who,
-    access::{Mask, MaskedAlerts, MaskedEngine},
+    access::{
+        Mask, MaskedAlerts, MaskedEngine,
+        gate::{Limits, needed},
+    },
     ask::{Ask, Memo},
     inbox::Inbox,
     text,
@@ -159,6 +163,17 @@ impl Site {
     /// Who made the request that is being answered.
     pub(crate) fn who(&self) -> Who {
         Who::current()
+    }
+
+    /// What keeps viewers from what they would see otherwise.
+    pub(crate) fn limits(&self) -> Limits {
+        let viewers_export = self.access.as_ref().is_none_or(Access::viewers_export);
+        Limits { is_masked: self.is_masked, viewers_export }
+    }
+
+    /// Whether whoever asks may ask for this, too.
+    pub(crate) fn may(&self, path: &str) -> bool {
+        self.who().role >= needed(&Method::GET, path, self.limits())
     }
 
     pub(crate) fn ask(&self) -> Ask<'_> {

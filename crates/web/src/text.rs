@@ -111,6 +111,11 @@ fn is_unseen(sign: char) -> bool {
         || matches!(sign, '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
+/// A message in pieces: what stands between backticks is code.
+pub fn coded(message: &str) -> impl Iterator<Item = (bool, &str)> {
+    message.split('`').enumerate().map(|(at, part)| (at % 2 == 1, part)).filter(|(_, part)| !part.is_empty())
+}
+
 /// How templates write a count.
 pub trait Count {
     /// `1,234,567`

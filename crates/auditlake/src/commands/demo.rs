@@ -68,14 +68,14 @@ pub async fn run(config: &Config, words: &Demo) -> Result<ExitCode> {
     listen.set_port(words.port.unwrap_or_else(|| if is_free() { listen.port() } else { 0 }));
     let mut running = Running::start(config, &data, owner, listen, Some(banner)).await?;
     let feed = SimulatedFeed::bind(&simulation, 0, 600).await?;
-    let (url, address) = (feed.url.clone(), running.address);
+    let (url, page) = (feed.url.clone(), running.page.clone());
     tokio::spawn(feed.serve(std::future::pending()));
-    println!("http://{address}");
-    tell(&words.organisation, config, &data, &url, &format!("http://{address}"));
+    println!("{page}");
+    tell(&words.organisation, config, &data, &url, &page);
     running.collect(source(&data, &simulation, &url)?);
     let has_display = ["DISPLAY", "WAYLAND_DISPLAY"].iter().any(|name| std::env::var_os(name).is_some());
     if !words.no_open && std::io::stderr().is_terminal() && (has_display || cfg!(target_os = "macos")) {
-        let _ = open::that_detached(format!("http://{address}"));
+        let _ = open::that_detached(&page);
     }
     running.until_asked().await?;
     Ok(ExitCode::SUCCESS)

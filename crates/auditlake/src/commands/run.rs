@@ -30,8 +30,8 @@ pub async fn run(config: &Config, words: &Run) -> Result<ExitCode> {
     for source in prepared {
         running.collect(source);
     }
-    println!("http://{}", running.address);
-    log::say(format!("auditlake: the page is at http://{}, the data in {}", running.address, data.path().display()));
+    println!("{}", running.page);
+    log::say(format!("auditlake: the page is at {}, the data in {}", running.page, data.path().display()));
     if sources.is_empty() {
         log::say("no source is configured: serving what is there");
     }

@@ -77,6 +77,15 @@ pub const SETTINGS: &[Setting] = &[
         "a reverse proxy with TLS stands before it: cookies are for TLS alone, and its `X-Forwarded-For` is believed",
     ),
     setting(
+        "server",
+        "tls_cert",
+        Kind::Text,
+        "none: no TLS",
+        "/etc/ssl/lake.crt",
+        "the certificate with its chain, as PEM; with it, the page is served by TLS alone",
+    ),
+    setting("server", "tls_key", Kind::Text, "none", "/etc/ssl/lake.key", "the certificate's key, as PEM"),
+    setting(
         "access",
         "require_login",
         Kind::Switch,
@@ -92,6 +101,14 @@ pub const SETTINGS: &[Setting] = &[
         "true",
         "viewers see names in the place of e-mail addresses and IP addresses, and no titles",
     ),
+    setting(
+        "access",
+        "viewers_may_export",
+        Kind::Switch,
+        "false",
+        "true",
+        "viewers may save what they see as CSV and JSON lines, and ask the API for records",
+    ),
     setting("access", "idle_minutes", Kind::Whole, "120", "30", "a session that nobody uses ends after so long"),
     setting("access", "session_hours", Kind::Whole, "24", "12", "every session ends after so long"),
     setting(
@@ -102,6 +119,15 @@ pub const SETTINGS: &[Setting] = &[
         "90",
         "who looked up what is forgotten after so many days; 0 keeps it for ever",
     ),
+    setting(
+        "access",
+        "metrics_token",
+        Kind::Text,
+        "none",
+        "…",
+        "who sends it as `Authorization: Bearer` may read `/metrics` and nothing else, better in the environment than in the file",
+    ),
+    setting("access", "metrics_token_file", Kind::Text, "none", "/run/secrets/metrics", "a file that holds it"),
     setting("store", "memory_mb", Kind::Whole, "2048", "4096", "memory for the engine, in MiB"),
     setting(
         "store",

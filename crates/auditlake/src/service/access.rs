@@ -9,6 +9,7 @@ use crate::{
     config::Config,
     datadir::DataDir,
     hinted,
+    service::sessions::SessionFile,
     users::{UserRing, UserStore},
 };
 
@@ -30,14 +31,19 @@ pub fn open(config: &Config, data: &DataDir, listen: SocketAddr) -> Result<Optio
         };
         return Err(hinted(why, "make one with `auditlake users add NAME --role admin`, or listen on 127.0.0.1"));
     }
+    let is_secure = config.server.tls_cert.is_some();
     let options = AccessOptions {
         idle: Duration::from_secs(config.access.idle_minutes.saturating_mul(60)),
         longest: Duration::from_secs(config.access.session_hours.saturating_mul(3_600)),
         is_proxied: config.server.behind_proxy,
+        is_secure,
+        viewers_export: config.access.viewers_may_export,
+        metrics_token: config.access.metrics_token()?,
+        keeper: Some(Arc::new(SessionFile::new(data))),
     };
-    if is_far && !config.server.behind_proxy {
+    if is_far && !config.server.behind_proxy && !is_secure {
         tracing::warn!(
-            "passwords and pages go over the network unencrypted: put a reverse proxy with TLS before it (docs/access.md)"
+            "passwords and pages go over the network unencrypted: set server.tls_cert and server.tls_key, or put a reverse proxy with TLS before it (docs/access.md)"
         );
     }
     Ok(Some(Access::new(Arc::new(UserRing::new(data)), options)))

@@ -1,6 +1,6 @@
 //! The one way in: who asks, whether they may, whether the form is theirs, what is written down, and behind which mask.
 
-use std::{net::SocketAddr, sync::Arc, time::Instant};
+use std::{net::SocketAddr, sync::Arc};
 
 use auditlake_store::lookup::Lookup;
 use axum::{
@@ -17,7 +17,7 @@ use subtle::ConstantTimeEq;
 use tokio::sync::Semaphore;
 use tower::ServiceExt;
 
-use super::{Access, Notebook, Role, Who, cookie, hex, lookups, random};
+use super::{Access, Notebook, Role, Who, cookie, hex, lookups, random, session};
 use crate::{ApiError, Site, guard, pages, scope::encode};
 
 /// The session's cookie.
@@ -45,7 +45,8 @@ impl Gate {
     /// For a site; `masked` answers viewers, if they see things behind a mask.
     pub fn new(site: &Site, masked: Option<Router>) -> Gate {
         // Without random numbers nobody's form is taken, as nobody knows this key either.
-        let secret = random().unwrap_or_default();
+        let fresh = || hex(&random().unwrap_or_default());
+        let secret = site.access.as_ref().map_or_else(fresh, |access| access.sessions.secret.clone());
         Gate {
             site: Arc::new(site.clone()),
             access: site.access.clone(),
@@ -53,7 +54,7 @@ impl Gate {
             notebook: site.notebook.clone(),
             is_masked: masked.is_some(),
             masked,
-            secret: hmac::Key::new(hmac::HMAC_SHA256, &secret),
+            secret: hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()),
             hashing: Semaphore::new(HASHING),
         }
     }
@@ -71,6 +72,23 @@ impl Gate {
     /// Whether a reverse proxy with TLS stands before the service.
     pub fn is_proxied(&self) -> bool {
         self.access.as_ref().is_some_and(|access| access.is_proxied)
+    }
+
+    /// Whether browsers reach the service by TLS, one way or the other.
+    pub fn is_secure(&self) -> bool {
+        self.access.as_ref().is_some_and(|access| access.is_secure)
+    }
+
+    /// Whether somebody may read the metrics without being a user.
+    fn is_watcher(&self, headers: &HeaderMap, peer: Option<SocketAddr>) -> bool {
+        let token = self.access.as_ref().and_then(|access| access.metrics_token.as_ref());
+        self.is_local(peer) || token.is_some_and(|token| guard::has_token(headers, token))
+    }
+
+    /// What keeps viewers from what they would see otherwise.
+    fn limits(&self) -> Limits {
+        let viewers_export = self.access.as_ref().is_none_or(Access::viewers_export);
+        Limits { is_masked: self.is_masked, viewers_export }
     }
 
     /// Whether a program of this machine asks, and nobody through a proxy.
@@ -104,16 +122,23 @@ impl Gate {
             return Some((Who::here(self.csrf(&here)), here));
         };
         let id = cookie::read(headers, SESSION)?;
-        let (name, mark) = access.sessions.find(id, Instant::now())?;
+        let (name, mark) = access.sessions.find(id, Timestamp::now())?;
         // Whoever was removed, or has another password, has to log in anew.
-        let user = access.users.find(&name).filter(|user| user.mark == mark)?;
+        let user = access.users.find(&name).filter(|user| session::hash(&user.mark) == mark)?;
         let who = Who { name: user.name, role: user.role, csrf: self.csrf(id), has_session: true };
         Some((who, id.to_owned()))
     }
 }
 
+/// What keeps viewers from what they would see otherwise.
+#[derive(Clone, Copy)]
+pub struct Limits {
+    pub is_masked: bool,
+    pub viewers_export: bool,
+}
+
 /// What a request may be made by, at least. What stands nowhere here and changes something is for admins.
-pub fn needed(method: &Method, path: &str, is_masked: bool) -> Role {
+pub fn needed(method: &Method, path: &str, limits: Limits) -> Role {
     let is =
         |prefix: &str| path == prefix || path.strip_prefix(prefix).is_some_and(|rest| rest.starts_with(['/', '.']));
     if is("/settings") || is("/lookups") {
@@ -126,8 +151,10 @@ pub fn needed(method: &Method, path: &str, is_masked: bool) -> Role {
         let tells_all = is("/metrics") || is("/api/v1/deliveries");
         let is_raw = path.starts_with("/activity/") && path.ends_with("/raw");
         // What goes another way than through the mask.
-        let is_past_mask = is_masked && (is_raw || is("/api/v1/alerts"));
-        return if tells_all || is_past_mask { Role::Analyst } else { Role::Viewer };
+        let is_past_mask = limits.is_masked && (is_raw || is("/api/v1/alerts"));
+        let is_export = is("/explore/export") || is("/api/v1/select");
+        let is_refused = is_past_mask || (is_export && !limits.viewers_export);
+        return if tells_all || is_refused { Role::Analyst } else { Role::Viewer };
     }
     match path {
         "/logout" => Role::Viewer,
@@ -148,12 +175,12 @@ pub async fn pass(State(gate): State<Arc<Gate>>, mut request: Request, next: Nex
     let path = request.uri().path().to_owned();
     request.extensions_mut().insert(gate.clone());
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0);
-    if is_public(&path) || (path == "/metrics" && gate.is_local(peer)) {
+    if is_public(&path) || (path == "/metrics" && gate.is_watcher(request.headers(), peer)) {
         let who = gate.identify(request.headers()).map_or_else(Who::nobody, |(who, _)| who);
         return who.scope(next.run(request)).await;
     }
     let Some((who, session)) = gate.identify(request.headers()) else { return ask_login(&request) };
-    let needed = needed(request.method(), &path, gate.is_masked);
+    let needed = needed(request.method(), &path, gate.limits());
     if who.role < needed {
         return refuse(&gate.site, &who, needed, &path).await;
     }

@@ -10,6 +10,7 @@ use axum::{
     response::{IntoResponse, Redirect, Response},
     routing::{get, post},
 };
+use jiff::Timestamp;
 use secrecy::SecretString;
 use serde::Deserialize;
 
@@ -92,7 +93,7 @@ fn show(
     let csrf = gate.csrf(&ticket);
     let page = Page { assets: &ASSETS, next: inside(next), name, csrf, wrong };
     let mut response = pages::render(status, &page);
-    if let Some(cookie) = cookie::write(TICKET, &ticket, gate.is_proxied()) {
+    if let Some(cookie) = cookie::write(TICKET, &ticket, gate.is_secure()) {
         response.headers_mut().append(header::SET_COOKIE, cookie);
     }
     response
@@ -133,7 +134,7 @@ async fn log_in(
         return again(StatusCode::UNAUTHORIZED, "Name or password is wrong.");
     };
     access.throttle.succeeded(&name);
-    let Some(id) = access.sessions.open(&user, Instant::now()) else {
+    let Some(id) = access.sessions.open(&user, Timestamp::now()) else {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     };
     tracing::info!(user = user.name, address, "logged in");
@@ -143,7 +144,7 @@ async fn log_in(
     }
     let mut response = Redirect::to(inside(&next)).into_response();
     for (name, value) in [(SESSION, id.as_str()), (TICKET, "")] {
-        if let Some(cookie) = cookie::write(name, value, gate.is_proxied()) {
+        if let Some(cookie) = cookie::write(name, value, gate.is_secure()) {
             response.headers_mut().append(header::SET_COOKIE, cookie);
         }
     }
@@ -156,7 +157,7 @@ async fn log_out(State(site): State<Arc<Site>>, Extension(gate): Extension<Arc<G
         access.sessions.close(id);
     }
     let mut response = Redirect::to("/login").into_response();
-    if let Some(cookie) = cookie::write(SESSION, "", gate.is_proxied()) {
+    if let Some(cookie) = cookie::write(SESSION, "", gate.is_secure()) {
         response.headers_mut().append(header::SET_COOKIE, cookie);
     }
     response

@@ -128,6 +128,17 @@ async fn page(State(site): State<Arc<Site>>, Path(name): Path<String>, Query(par
     }
 }
 
+/// Asks what the pages ask, one panel after the other.
+pub async fn warm(site: &Site) -> auditlake_store::Result<()> {
+    for board in DASHBOARDS.iter() {
+        let scope = scope(site, &Params::default()).await?;
+        for panel in &board.panels {
+            Drawn::load(site.ask().lasting(), panel, &board.panels, &scope, &Filter::All).await?;
+        }
+    }
+    Ok(())
+}
+
 /// The stretch that the address names, or the last 30 days; what is no time counts as not given.
 async fn scope(site: &Site, params: &Params) -> auditlake_store::Result<Scope> {
     let (status, now) = (site.ask().status().await?, Timestamp::now());

@@ -13,8 +13,8 @@ use std::sync::Arc;
 
 use askama::Template;
 use auditlake_store::{
-    Columns, Histogram, Result, Select, Status, StoreError,
-    filter::{self, Filter, FilterError, Known, Test},
+    Bucket, Columns, Group, Result, Select, Status, StoreError, Tally, Window,
+    filter::{self, Filter, FilterError},
 };
 use axum::{
     Router,
@@ -23,7 +23,6 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use futures::try_join;
 use jiff::Timestamp;
 
 use self::table::Table;
@@ -46,6 +45,8 @@ use crate::{
 const ROWS: u64 = 100;
 /// Nobody reads more.
 const MOST_ROWS: u64 = 2_000;
+/// A chart has fewer bars than this, of four outcomes each.
+const MOST_GROUPS: u64 = 20_000;
 
 #[derive(Template)]
 #[template(path = "explore.html")]
@@ -64,6 +65,8 @@ struct Live {
 /// What the page shows beside an open activity.
 struct View {
     asked: Asked,
+    /// Whether it may be saved.
+    may_export: bool,
     picker: Picker,
     found: Option<Found>,
 }
@@ -97,6 +100,12 @@ struct Wrong {
     hint: String,
 }
 
+/// Asks what the page asks.
+pub async fn warm(site: &Site) -> Result<()> {
+    View::load(site, Params::default()).await?;
+    facets::warm(site).await
+}
+
 pub fn routes() -> Router<Arc<Site>> {
     Router::new()
         .route("/explore", get(page))
@@ -110,7 +119,7 @@ pub fn routes() -> Router<Arc<Site>> {
 async fn page(State(site): State<Arc<Site>>, Query(params): Query<Params>) -> Response {
     let opened = params.get("open").map(str::to_owned);
     let answer = async {
-        let view = View::load(site.ask(), params).await?;
+        let view = View::load(&site, params).await?;
         let panel = match opened {
             Some(id) => Panel::load(&site, &id).await?,
             None => None,
@@ -128,7 +137,7 @@ async fn page(State(site): State<Arc<Site>>, Query(params): Query<Params>) -> Re
 }
 
 async fn live(State(site): State<Arc<Site>>, Query(params): Query<Params>) -> Response {
-    match View::load(site.ask(), params).await {
+    match View::load(&site, params).await {
         Ok(view) => render(StatusCode::OK, &Live { view }),
         Err(error) => ApiError::from(error).into_response(),
     }
@@ -200,27 +209,29 @@ impl Wrong {
 }
 
 impl View {
-    async fn load(ask: Ask<'_>, params: Params) -> Result<View> {
+    async fn load(site: &Site, params: Params) -> Result<View> {
+        let (ask, may_export) = (site.ask(), site.may("/explore/export.csv"));
         let asked = Asked::of(ask, params).await?;
         let picker = Picker::new(ask, "/explore", &asked.params, &asked.scope).await?;
         let found = if asked.wrong.is_none() { Some(Found::load(ask, &asked).await?) } else { None };
-        Ok(View { asked, picker, found })
+        Ok(View { asked, may_export, picker, found })
     }
 }
 
 impl Found {
     async fn load(ask: Ask<'_>, asked: &Asked) -> Result<Found> {
         let Scope { window, width, since, until, .. } = asked.scope;
-        let failures = Filter::test(Known::Outcome, Test::Equals("failure".to_owned()));
-        let histogram = |filter| Histogram { filter, window, width };
-        let all = histogram(asked.filter.clone());
-        let failed = histogram(Filter::and([failures, asked.filter.clone()]));
+        // One pass counts everything; then the table's rows are looked for only among the newest bars that hold enough.
+        let (by, limit) = (vec!["outcome".to_owned()], MOST_GROUPS);
+        let tally = Tally { by, width: Some(width), filter: asked.filter.clone(), window, limit };
+        let groups = ask.tally(&tally).await?;
+        let (all, failed) = buckets(&groups);
         let limit = asked.limit();
         let columns = Columns::Summary;
+        let window = Window { since: beginning(&all, limit).max(window.since), ..window };
         let select = Select { filter: asked.filter.clone(), window, limit: Some(limit), columns, ..Select::default() };
-        let rows = ask.rows(&select);
-        let (all, failed, rows) = try_join!(ask.histogram(&all), ask.histogram(&failed), rows)?;
-        let sum = |buckets: &[auditlake_store::Bucket]| buckets.iter().map(|bucket| bucket.count).sum();
+        let rows = ask.rows(&select).await?;
+        let sum = |buckets: &[Bucket]| buckets.iter().map(|bucket| bucket.count).sum();
         Ok(Found {
             seq: asked.status.seq,
             total: sum(&all),
@@ -238,5 +249,51 @@ impl Found {
 
     fn more_url(&self, asked: &Asked) -> String {
         asked.params.with("rows", Some(&(self.limit + 4 * ROWS).to_string())).with("open", None).url("/explore")
+    }
+}
+
+/// The bars of all, and of those that failed.
+fn buckets(groups: &[Group]) -> (Vec<Bucket>, Vec<Bucket>) {
+    let (mut all, mut failed): (Vec<Bucket>, Vec<Bucket>) = (Vec::new(), Vec::new());
+    for group in groups {
+        let bucket = Bucket { start: group.start.unwrap_or_default(), count: group.count };
+        match all.last_mut().filter(|last| last.start == bucket.start) {
+            Some(last) => last.count += bucket.count,
+            None => all.push(bucket),
+        }
+        if group.values.first().and_then(Option::as_deref) == Some("failure") {
+            failed.push(bucket);
+        }
+    }
+    (all, failed)
+}
+
+/// Where the newest `limit` begin at the earliest, if there are more.
+fn beginning(all: &[Bucket], limit: u64) -> Option<Timestamp> {
+    let mut count = 0;
+    let enough = all.iter().rev().find(|bucket| {
+        count += bucket.count;
+        count >= limit
+    });
+    enough.map(|bucket| bucket.start)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_lie_in_the_last_bars() {
+        let group = |second, outcome: &str, count| {
+            let start = Timestamp::from_second(second).ok();
+            Group { start, values: vec![Some(outcome.to_owned())], count, ..Group::default() }
+        };
+        let groups =
+            [group(0, "success", 50), group(60, "success", 7), group(60, "failure", 3), group(120, "unknown", 1)];
+        let (all, failed) = buckets(&groups);
+        assert_eq!(all.iter().map(|bucket| bucket.count).collect::<Vec<_>>(), [50, 10, 1]);
+        assert_eq!(failed.iter().map(|bucket| bucket.count).collect::<Vec<_>>(), [3]);
+        let second = |limit| beginning(&all, limit).map(|start| start.as_second());
+        assert_eq!([1, 2, 11, 12, 61, 62].map(second), [Some(120), Some(60), Some(60), Some(0), Some(0), None]);
     }
 }

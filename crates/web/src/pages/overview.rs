@@ -50,6 +50,11 @@ struct Live {
     view: View,
 }
 
+/// Asks what the page asks.
+pub async fn warm(site: &Site) -> auditlake_store::Result<()> {
+    View::load(site, &Params::default()).await.map(drop)
+}
+
 pub fn routes() -> Router<Arc<Site>> {
     Router::new().route("/", get(overview)).route("/overview/live", get(live))
 }

@@ -164,6 +164,8 @@ impl Setting {
             (field, false) => format!("{stem}: {field}"),
         };
         let words = words.replace(['_', '.'], " ");
+        let words: Vec<&str> = words.split(' ').map(spelt).collect();
+        let words = words.join(" ");
         let mut signs = words.chars();
         signs.next().map_or_else(String::new, |first| first.to_uppercase().chain(signs).collect())
     }
@@ -172,6 +174,28 @@ impl Setting {
     pub fn weakness(&self) -> Option<&'static str> {
         setting::weakness(&self.name, &self.last()?.after)
     }
+}
+
+/// A word as it is written among people.
+fn spelt(word: &str) -> &str {
+    const NAMES: [(&str, &str); 15] = [
+        ("api", "API"),
+        ("apis", "APIs"),
+        ("cc", "CC"),
+        ("github", "GitHub"),
+        ("gitlab", "GitLab"),
+        ("google", "Google"),
+        ("id", "ID"),
+        ("ids", "IDs"),
+        ("ip", "IP"),
+        ("mcp", "MCP"),
+        ("saml", "SAML"),
+        ("scim", "SCIM"),
+        ("slack", "Slack"),
+        ("sso", "SSO"),
+        ("url", "URL"),
+    ];
+    NAMES.iter().find(|(plain, _)| *plain == word).map_or(word, |(_, name)| name)
 }
 
 #[cfg(test)]
@@ -185,10 +209,10 @@ mod tests {
             let setting = Setting { name, subject: None, org: None, category: String::new(), changes: Vec::new() };
             assert_eq!(setting.title(), title);
         };
-        check("org_sso", "Sso");
+        check("org_sso", "SSO");
         check("claude_organization.claude_code_managed_settings", "Claude code managed settings");
         check("invoice_collection_method.collection_method", "Collection method");
-        check("compliance_api_settings.compliance_api_enabled", "Compliance api enabled");
-        check("billing_emails.cc_email_count", "Billing emails: cc email count");
+        check("compliance_api_settings.compliance_api_enabled", "Compliance API enabled");
+        check("billing_emails.cc_email_count", "Billing emails: CC email count");
     }
 }

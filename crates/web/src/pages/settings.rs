@@ -10,7 +10,7 @@ use auditlake_store::{
 use axum::{Router, extract::State, http::StatusCode, response::Response, routing::get};
 use jiff::Timestamp;
 
-use super::{Frame, failed, render, text};
+use super::{Frame, dimension::LONGEST, failed, render, text};
 use crate::{
     KeyReport, Site,
     settings::SettingsReport,

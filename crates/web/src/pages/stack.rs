@@ -9,6 +9,8 @@ use super::chart::Chart;
 
 /// So many values have a colour of their own; the others stand together.
 const SERIES: usize = 6;
+/// The colour of what has failed, whatever its place.
+const FAILED: usize = SERIES + 1;
 
 /// Stacked bars over the axes of a plain chart.
 pub struct Stack {
@@ -49,6 +51,7 @@ impl Stack {
         let rest: u64 = order.iter().skip(SERIES).map(|(_, count)| count).sum();
         order.truncate(SERIES);
         let color_of = |value: &str| order.iter().position(|(own, _)| *own == value).unwrap_or(SERIES);
+        let colors: Vec<usize> = order.iter().enumerate().map(|(at, (value, _))| color(value, at)).collect();
         let sums: Vec<Bucket> = bars
             .iter()
             .map(|(start, list)| Bucket { start: *start, count: list.iter().map(|(_, count)| count).sum() })
@@ -66,15 +69,22 @@ impl Stack {
             for (color, count) in counts.into_iter().enumerate().filter(|(_, count)| *count > 0) {
                 let height = bar.height * count as f64 / whole.max(1) as f64;
                 y -= height;
+                let color = colors.get(color).copied().unwrap_or(SERIES);
                 segments.push(Segment { x: bar.x, width: bar.width, y, height, color });
             }
         }
         let named = order.into_iter().enumerate();
-        let mut series: Vec<Series> =
-            named.map(|(color, (value, count))| Series { value: Some(value.to_owned()), color, count }).collect();
+        let mut series: Vec<Series> = named
+            .map(|(at, (value, count))| Series { value: Some(value.to_owned()), color: color(value, at), count })
+            .collect();
         if rest > 0 {
             series.push(Series { value: None, color: SERIES, count: rest });
         }
         Stack { chart, series, segments }
     }
+}
+
+/// The colour of the value at this place.
+fn color(value: &str, at: usize) -> usize {
+    if value == "failure" || value.ends_with("_failed") { FAILED } else { at }
 }

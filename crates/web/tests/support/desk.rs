@@ -46,7 +46,11 @@ pub fn users() -> Arc<FakeUsers> {
 
 pub fn access(users: &Arc<FakeUsers>, is_proxied: bool) -> Access {
     let day = Duration::from_secs(86_400);
-    Access::new(users.clone(), AccessOptions { idle: day, longest: day, is_proxied })
+    let viewers_export = true;
+    Access::new(
+        users.clone(),
+        AccessOptions { idle: day, longest: day, is_proxied, viewers_export, ..AccessOptions::default() },
+    )
 }
 
 /// Alerts in a list.

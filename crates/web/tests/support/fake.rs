@@ -9,6 +9,7 @@ use std::{
 };
 
 use activity::{Activity, Record};
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use async_trait::async_trait;
 use auditlake_store::{
     Bucket, Columns, Commit, Committed, CountBy, DriftKind, DriftQuery, DriftRow, Facets, FeedPage, FeedQuery,
@@ -68,6 +69,15 @@ impl Fake {
             let row = |raw| Row { raw, source: source.to_owned(), received, seq };
             self.rows.lock().unwrap().extend(raws.into_iter().map(row));
         });
+    }
+
+    /// An answer of SQL: a source's name as the name of a column, raw logs in it.
+    fn echo(&self) -> Rows {
+        let Row { source: name, raw, .. } = self.rows.lock().unwrap()[0].clone();
+        let texts: ArrayRef = Arc::new(StringArray::from(vec![raw.clone(), raw]));
+        let counts: ArrayRef = Arc::new(Int64Array::from(vec![2, 1]));
+        let batch = RecordBatch::try_from_iter([(name.as_str(), texts), ("n", counts)]).unwrap();
+        Rows { schema: batch.schema(), batches: stream::iter([Ok(batch)]).boxed() }
     }
 
     fn check(&self) -> Result<()> {
@@ -356,6 +366,7 @@ impl Sql for Fake {
         let batches = match query.text.as_str() {
             "wrong" => return Err(StoreError::Statement("no such table: \"x\"".to_owned())),
             "late" => stream::iter([Ok(one), Err(StoreError::Statement("too late".to_owned()))]).boxed(),
+            "hostile" => return Ok(self.echo()),
             "empty" => stream::empty().boxed(),
             "limit" => {
                 let error = StoreError::Limit { message: "too many rows".to_owned(), hint: "ask for fewer".to_owned() };

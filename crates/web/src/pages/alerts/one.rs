@@ -18,7 +18,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
 use super::{
-    super::{Frame, failed, line::Line, missing, render, text},
+    super::{Frame, dimension::LONGEST, failed, line::Line, missing, render, text},
     alerts_of, words,
 };
 use crate::{
@@ -169,6 +169,7 @@ impl View {
 /// The page about somebody or something, by the form of its name.
 pub fn entity_page(entity: &str) -> Option<String> {
     let page = match entity {
+        long if long.len() > LONGEST => return None,
         "" => return None,
         mail if mail.contains('@') => "person",
         user if user.starts_with("user_") => "person",

@@ -102,7 +102,10 @@ impl Drawn {
 
     /// Whether it counts what has failed, and something has.
     pub fn is_bad(&self) -> bool {
-        matches!(self.answer, Answer::Number(1..)) && self.definition.filter.ends_with("outcome:failure")
+        let filter = &self.definition.filter;
+        let is_failure =
+            filter.ends_with("outcome:failure") || filter.ends_with("_failed") || filter.ends_with("_failed)");
+        matches!(self.answer, Answer::Number(1..)) && is_failure
     }
 
     /// Whether there is anything to see.
@@ -171,8 +174,8 @@ async fn answer(
     Ok(match definition.kind {
         Kind::Number => Answer::Number(ask.total(filter, window).await?.count),
         Kind::Distinct => {
-            let groups = ask.tally(&tally(None, MOST_DISTINCT + 1, filter)).await?;
-            let named = groups.iter().filter(|group| group.values.iter().all(Option::is_some)).count() as u64;
+            let count = CountBy { column: column.clone(), filter, window, limit: MOST_DISTINCT + 1 };
+            let named = ask.count_by(&count).await?.len() as u64;
             Answer::Distinct(named.min(MOST_DISTINCT), named > MOST_DISTINCT)
         }
         Kind::Time => {

@@ -52,6 +52,11 @@ pub async fn facets(State(site): State<Arc<Site>>, Query(params): Query<Params>)
     }
 }
 
+/// Asks what the page asks.
+pub async fn warm(site: &Site) -> Result<()> {
+    load(site.ask().lasting(), Params::default()).await.map(drop)
+}
+
 async fn load(ask: Ask<'_>, params: Params) -> Result<Vec<Facet>> {
     let asked = Asked::of(ask, params).await?;
     if asked.wrong.is_some() {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use auditlake_store::{
     CountBy, Result, Status, Window,
-    alert::{AlertQuery, Severity, State},
+    alert::{AlertLine, Severity, State},
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -13,6 +13,9 @@ use crate::Site;
 
 /// Nothing for so many hours is worth a word.
 const SILENT_HOURS: i64 = 6;
+
+/// So many alerts are named.
+const GRAVEST: usize = 3;
 
 /// Something to look at.
 pub struct Concern {
@@ -50,10 +53,10 @@ pub async fn concerns(site: &Site, status: &Status, now: Timestamp) -> Result<Ve
 
 async fn alerts(site: &Site) -> Result<Vec<Concern>> {
     let Some(alerts) = &site.alerts else { return Ok(Vec::new()) };
-    let open = alerts.alerts(&AlertQuery { state: Some(State::Open), ..AlertQuery::default() }).await?;
+    let (_, lines) = site.inbox.lines(&**alerts).await?;
     let mut counts: BTreeMap<Severity, u64> = BTreeMap::new();
-    for alert in &open {
-        *counts.entry(alert.finding.severity).or_default() += 1;
+    for alert in lines.iter().filter(|alert| alert.state == State::Open) {
+        *counts.entry(alert.severity).or_default() += 1;
     }
     let concern = |(severity, count): (Severity, u64)| {
         let what = if count == 1 { "alert" } else { "alerts" };
@@ -61,6 +64,18 @@ async fn alerts(site: &Site) -> Result<Vec<Concern>> {
         Concern { level: severity.as_str(), count, text, url: format!("/alerts?severity={severity}") }
     };
     Ok(counts.into_iter().rev().filter(|(severity, _)| *severity > Severity::Informational).map(concern).collect())
+}
+
+/// The newest open alerts of the highest severity that any has.
+pub async fn gravest(site: &Site) -> Result<Vec<AlertLine>> {
+    let Some(alerts) = &site.alerts else { return Ok(Vec::new()) };
+    let (_, lines) = site.inbox.lines(&**alerts).await?;
+    let open = || lines.iter().filter(|alert| alert.state == State::Open && alert.severity >= Severity::High);
+    let highest = open().map(|alert| alert.severity).max();
+    let mut gravest: Vec<AlertLine> = open().filter(|alert| Some(alert.severity) == highest).cloned().collect();
+    gravest.sort_by_key(|alert| std::cmp::Reverse(alert.last));
+    gravest.truncate(GRAVEST);
+    Ok(gravest)
 }
 
 fn silence(status: &Status, now: Timestamp) -> Option<Concern> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use auditlake_store::{Result, Status, StoreError, filter::Filter};
+use auditlake_store::{Result, Status, StoreError, alert::AlertLine, filter::Filter};
 use futures::{future::try_join_all, try_join};
 use jiff::Timestamp;
 
@@ -30,6 +30,8 @@ pub struct View {
     pub newest: Option<Drawn>,
     pub places: Places,
     pub concerns: Vec<Concern>,
+    /// The gravest open alerts, the newest first.
+    pub alerts: Vec<AlertLine>,
     pub wholes: Vec<Wholeness>,
 }
 
@@ -43,11 +45,12 @@ impl View {
             .or_else(|_| Scope::of(&Params::default(), None, &status, now))
             .map_err(StoreError::Statement)?;
         let drawn = try_join_all(PANELS.iter().map(|panel| Drawn::load(ask, panel, &PANELS, &scope, &Filter::All)));
-        let (picker, drawn, places, concerns, wholes) = try_join!(
+        let (picker, drawn, places, concerns, alerts, wholes) = try_join!(
             Picker::new(ask, "/", params, &scope),
             drawn,
             Places::load(ask, &scope),
             attention::concerns(site, &status, now),
+            attention::gravest(site),
             Wholeness::of_all(site, &status, now),
         )?;
         let (numbers, others): (Vec<Drawn>, Vec<Drawn>) = drawn.into_iter().flatten().partition(Drawn::is_number);
@@ -64,6 +67,7 @@ impl View {
             newest: newest.pop(),
             places,
             concerns,
+            alerts,
             wholes,
         })
     }

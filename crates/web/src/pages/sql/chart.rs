@@ -1,5 +1,7 @@
 //! An answer as bars: the first column that is no number names them, the first one that is a number measures them.
 
+use crate::text::Count as _;
+
 /// More rows than this are no picture.
 const MOST: usize = 120;
 
@@ -39,13 +41,18 @@ impl Bars {
         let slot = 100.0 / rows.len() as f64;
         let bar = |(at, row): (usize, &Vec<Option<String>>)| Bar {
             name: text(row, name_at),
-            value: text(row, value_at),
+            value: grouped(text(row, value_at)),
             percent: 100.0 * measure(row).unwrap_or(0.0) / most,
             x: slot * at as f64 + slot * 0.08,
             width: slot * 0.84,
         };
         Some(Bars { name_at, value_at, bars: rows.iter().enumerate().map(bar).collect(), is_time })
     }
+}
+
+/// A whole number with its digits in threes; anything else as it is.
+fn grouped(value: String) -> String {
+    value.parse::<u64>().map_or(value, |number| number.grouped())
 }
 
 #[cfg(test)]
