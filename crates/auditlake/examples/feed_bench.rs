@@ -31,15 +31,24 @@ struct Words {
     /// For so many seconds
     #[arg(long, default_value_t = 60)]
     seconds: u64,
+    /// Only kinds of pages with this in their name, and neither the walk nor the polling
+    #[arg(long)]
+    only: Option<String>,
+    /// The process that serves, to have its processor time for each page shown
+    #[arg(long)]
+    pid: Option<u32>,
 }
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let Words { url, key, requests, walk, clients, seconds } = Words::parse();
+    let Words { url, key, requests, walk, clients, seconds, only, pid } = Words::parse();
     let _ = rustls::crypto::ring::default_provider().install_default();
     let http = reqwest::Client::builder().no_proxy().no_gzip().build()?;
     let feed = Feed { http, url: format!("{url}{}", feed::PATH), key };
-    pages(&feed, requests).await?;
+    pages(&feed, requests, only.as_deref(), pid).await?;
+    if only.is_some() {
+        return Ok(());
+    }
     over(&feed, walk).await?;
     polling(&feed, clients, Duration::from_secs(seconds)).await
 }
@@ -87,8 +96,22 @@ impl Times {
     }
 }
 
+/// Every thirtieth activity is of one of these.
+const TEN_TYPES: [&str; 10] = [
+    "sso_login_initiated",
+    "sso_login_succeeded",
+    "sso_login_failed",
+    "user_logged_out",
+    "claude_project_deleted",
+    "claude_project_created",
+    "claude_chat_deleted",
+    "claude_file_deleted",
+    "org_user_invite_sent",
+    "compliance_api_accessed",
+];
+
 /// Pages of the largest size in every manner of asking.
-async fn pages(feed: &Feed, requests: usize) -> Result<()> {
+async fn pages(feed: &Feed, requests: usize, only: Option<&str>, pid: Option<u32>) -> Result<()> {
     let newest = feed.page(&Query { limit: 1, ..Query::default() }).await?;
     let oldest = feed.page(&Query { limit: 1, order: feed::Order::Asc, ..Query::default() }).await?;
     let (newest, oldest) = (time_of(&newest)?, time_of(&oldest)?);
@@ -98,7 +121,12 @@ async fn pages(feed: &Feed, requests: usize) -> Result<()> {
     let organizations: Vec<String> = sample.data.iter().filter_map(|raw| text_at(raw, "/organization_id")).collect();
     let large = organizations.first().context("no organization")?;
     let small = organizations.iter().find(|id| *id != large).unwrap_or(large);
-    let kinds: [(&str, &str, Depth); 20] = [
+    let mut users: Vec<String> = sample.data.iter().filter_map(|raw| text_at(raw, "/actor/user_id")).collect();
+    users.sort();
+    users.dedup();
+    let people = users.iter().take(10).map(|id| format!("actor_ids[]={id}")).collect::<Vec<_>>().join("&");
+    let ten = TEN_TYPES.map(|name| format!("activity_types[]={name}")).join("&");
+    let kinds: [(&str, &str, Depth); 26] = [
         ("the newest page", "", Depth::Newest),
         ("the oldest page (order=asc)", "order=asc", Depth::Newest),
         ("anywhere, by created_at.lt", "", Depth::Window),
@@ -115,6 +143,14 @@ async fn pages(feed: &Feed, requests: usize) -> Result<()> {
             "activity_types[]=magic_link_login_initiated&order=asc",
             Depth::Since,
         ),
+        ("a type of 1 in 50, a window", "activity_types[]=claude_artifact_viewed", Depth::Window),
+        (
+            "a type of 1 in 50 in an organization",
+            &format!("activity_types[]=claude_file_viewed&organization_ids[]={large}"),
+            Depth::After,
+        ),
+        ("ten types, 1 in 30 together", &ten, Depth::After),
+        ("ten types, order=asc, a window", &format!("{ten}&order=asc"), Depth::Since),
         (
             "all but two types",
             "exclude_activity_types[]=claude_chat_created&exclude_activity_types[]=claude_chat_viewed",
@@ -125,16 +161,24 @@ async fn pages(feed: &Feed, requests: usize) -> Result<()> {
         ("a type of one person", &format!("actor_ids[]={user}&activity_types[]=claude_chat_created"), Depth::Newest),
         ("the large organization", &format!("organization_ids[]={large}"), Depth::After),
         ("the small organization, and those without", &format!("organization_ids[]={small}"), Depth::After),
+        ("ten people of 2,000", &people, Depth::After),
+        (
+            "a rare type in an organization, an hour",
+            &format!("activity_types[]=sso_login_succeeded&organization_ids[]={large}"),
+            Depth::Hour,
+        ),
         ("limit=100, the newest", "limit=100", Depth::Newest),
         ("gzip, anywhere, by after_id", "gzip", Depth::After),
     ];
     println!(
-        "| A page of 5,000 | first | median | p99 | most | activities | KiB |\n| --- | --- | --- | --- | --- | --- | --- |"
+        "| A page of 5,000 | first | median | p99 | most | processor | activities | KiB |\n\
+         | --- | --- | --- | --- | --- | --- | --- | --- |"
     );
-    for (name, words, depth) in kinds {
+    for (name, words, depth) in kinds.into_iter().filter(|(name, ..)| only.is_none_or(|only| name.contains(only))) {
         let (words, encoding) = if words == "gzip" { ("", "gzip") } else { (words, "identity") };
         let limit = if words.contains("limit=") { "" } else { "limit=5000" };
         let (mut times, mut first, mut rows, mut bytes) = (Times::default(), 0.0, 0, 0);
+        let mut spent = None;
         for number in 0..=requests {
             // Depths that are spread evenly, in no order; the first one is deep, so that it meets what nobody asked for.
             let share = (0.9 + number as f64 * 0.618_033_988_75).fract();
@@ -145,7 +189,7 @@ async fn pages(feed: &Feed, requests: usize) -> Result<()> {
             let started = Instant::now();
             let body = feed.body(&query.join("&"), encoding).await?;
             match number {
-                0 => first = started.elapsed().as_secs_f64() * 1_000.0,
+                0 => (first, spent) = (started.elapsed().as_secs_f64() * 1_000.0, processor_time(pid)),
                 _ => times.0.push(started.elapsed()),
             }
             bytes += body.len();
@@ -153,10 +197,20 @@ async fn pages(feed: &Feed, requests: usize) -> Result<()> {
         }
         let [median, p99, most] = times.sums();
         let (rows, kib) = (rows / (requests + 1), (bytes / (requests + 1)) >> 10);
-        println!("| {name} | {first:.0} ms | {median:.1} ms | {p99:.0} ms | {most:.0} ms | {rows} | {kib} |");
+        let spent = processor_time(pid).zip(spent).map(|(now, then)| (now - then) as f64 * 10.0 / requests as f64);
+        let spent = spent.map_or("".to_owned(), |spent| format!("{spent:.0} ms"));
+        println!("| {name} | {first:.0} ms | {median:.1} ms | {p99:.0} ms | {most:.0} ms | {spent} | {rows} | {kib} |");
     }
     println!();
     Ok(())
+}
+
+/// What a process has spent so far, in hundredths of a second.
+fn processor_time(pid: Option<u32>) -> Option<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid?)).ok()?;
+    let (_, fields) = stat.rsplit_once(')')?;
+    let ticks: Vec<u64> = fields.split_whitespace().skip(11).take(2).filter_map(|field| field.parse().ok()).collect();
+    Some(ticks.iter().sum())
 }
 
 /// Where a page begins.

@@ -34,7 +34,7 @@ pub(crate) struct Bulk {
 unsafe impl Send for Bulk {}
 
 /// A batch is cut into pieces of so many rows, which the engine's threads take in turns.
-const PIECE_ROWS: usize = 20_480;
+pub(crate) const PIECE_ROWS: usize = 20_480;
 /// How long to wait where there is nothing to do but to wait for other threads.
 const PAUSE: Duration = Duration::from_micros(200);
 /// The engine's word for the view over a batch.

@@ -19,6 +19,7 @@ mod insight;
 mod inspect;
 mod lookups;
 mod moving;
+mod order;
 mod outbox;
 mod reader;
 mod recall;

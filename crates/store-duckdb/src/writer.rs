@@ -26,6 +26,7 @@ use crate::{
     DuckStore,
     bulk::{Bulk, quoted},
     drift, error,
+    order::ordered,
 };
 
 /// The writer's connections and what it remembers.
@@ -193,6 +194,7 @@ fn apply(connections: &Connections, seq: u64, commit: Commit) -> duckdb::Result<
             rows.push(stored(&batch, seq, &source, received_at, entry, late));
         }
     }
+    let rows = ordered(rows).map_err(|error| duckdb::Error::InvalidColumnName(error.to_string()))?;
     let mut statements = vec![commit_entry(bulk, seq, received_at, &source.id, &counts)];
     statements
         .extend(checkpoints.iter().map(|(name, value)| checkpoint_entry(bulk, seq, &source.id, name, value.as_ref())));
