@@ -4,23 +4,23 @@
 //! pages of 5,000 with filters of every rarity, each time somewhere else. `feed_pages LAKE_DIRECTORY TURNS NAME` asks only what has
 //! the name in its own.
 
-use std::{path::Path, time::Instant};
+use std::{error::Error, path::Path, time::Instant};
 
 use auditlake_store::{Direction, FeedQuery, FeedReader, Position};
 use jiff::SignedDuration;
 use store_duckdb::{DuckStore, Options};
 
 #[tokio::main]
-async fn main() {
+async fn main() -> Result<(), Box<dyn Error>> {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    let turns: usize = words.get(1).map_or(30, |turns| turns.parse().unwrap());
+    let turns: usize = words.get(1).map_or(30, |turns| turns.parse().unwrap_or(30));
     let only = words.get(2).cloned().unwrap_or_default();
-    let store = DuckStore::open(Options::in_dir(Path::new(&words[0]))).unwrap();
+    let store = DuckStore::open(Options::in_dir(Path::new(&words[0])))?;
     let all = FeedQuery { limit: 5_000, exclude_sources: vec!["auditlake".into()], ..FeedQuery::default() };
     let edge = |page: auditlake_store::FeedPage| page.rows[0].position.time;
-    let newest = edge(store.feed_page(&all).await.unwrap());
-    let oldest = edge(store.feed_page(&FeedQuery { ascending: true, ..all.clone() }).await.unwrap());
-    let sample = store.feed_page(&all).await.unwrap();
+    let newest = edge(store.feed_page(&all).await?);
+    let oldest = edge(store.feed_page(&FeedQuery { ascending: true, ..all.clone() }).await?);
+    let sample = store.feed_page(&all).await?;
     let people: Vec<String> = {
         let mut people: Vec<String> = sample.rows.iter().filter_map(|row| member(&row.raw, "user_id")).collect();
         people.dedup();
@@ -54,7 +54,7 @@ async fn main() {
             let cursor = Some((Position { time: at, id: "activity_01".into() }, Direction::After));
             let query = FeedQuery { cursor, ..query.clone() };
             let (started, before) = (Instant::now(), processor());
-            rows += store.feed_page(&query).await.unwrap().rows.len();
+            rows += store.feed_page(&query).await?.rows.len();
             let took = started.elapsed().as_secs_f64() * 1_000.0;
             match turn {
                 0 => first = took,
@@ -73,6 +73,7 @@ async fn main() {
             rows as f64 / turns
         );
     }
+    Ok(())
 }
 
 fn member(raw: &str, name: &str) -> Option<String> {
@@ -83,7 +84,7 @@ fn member(raw: &str, name: &str) -> Option<String> {
 /// Milliseconds of processor time so far, of all threads.
 fn processor() -> f64 {
     let mut all = 0.0;
-    for task in std::fs::read_dir("/proc/self/task").unwrap().flatten() {
+    for task in std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten() {
         let text = std::fs::read_to_string(task.path().join("schedstat")).unwrap_or_default();
         all += text.split(' ').next().and_then(|part| part.parse::<f64>().ok()).unwrap_or(0.0) / 1e6;
     }

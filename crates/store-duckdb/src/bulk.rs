@@ -67,7 +67,7 @@ impl Bulk {
     /// Runs statements, one after the other.
     pub(crate) fn execute(&self, text: &str) -> Result<()> {
         let statements = Statements::of(self.connection, &CString::new(text)?)?;
-        (0..statements.count).try_for_each(|at| statements.pending(self.connection, at)?.complete())
+        (0..statements.count).try_for_each(|at| statements.pending(self.connection, at)?.complete().map(drop))
     }
 
     /// Runs `work`, in which [`Bulk::insert_staged`] finds these rows.
@@ -123,19 +123,15 @@ impl Statements {
 
     /// One of them, ready to run.
     fn pending(&self, connection: ffi::duckdb_connection, at: u64) -> Result<Pending> {
-        let mut made = Pending { statement: ptr::null_mut(), pending: ptr::null_mut() };
-        // SAFETY: connection and statements are valid for the calls; both handles are freed on drop, the message is copied.
+        let mut prepared = Prepared(ptr::null_mut());
+        // SAFETY: connection and statements are valid for the call; the message is copied.
         unsafe {
-            let state = ffi::duckdb_prepare_extracted_statement(connection, self.extracted, at, &mut made.statement);
+            let state = ffi::duckdb_prepare_extracted_statement(connection, self.extracted, at, &mut prepared.0);
             if state != ffi::DuckDBSuccess {
-                return Err(failure(ffi::duckdb_prepare_error(made.statement)));
-            }
-            let state = ffi::duckdb_pending_prepared(made.statement, &mut made.pending);
-            if state != ffi::DuckDBSuccess {
-                return Err(made.error());
+                return Err(failure(ffi::duckdb_prepare_error(prepared.0)));
             }
         }
-        Ok(made)
+        Pending::of(prepared)
     }
 }
 
@@ -146,18 +142,36 @@ impl Drop for Statements {
     }
 }
 
+/// A prepared statement.
+pub(crate) struct Prepared(pub(crate) ffi::duckdb_prepared_statement);
+
+impl Drop for Prepared {
+    fn drop(&mut self) {
+        // SAFETY: made by the engine or null, which is allowed; freed once.
+        unsafe { ffi::duckdb_destroy_prepare(&mut self.0) }
+    }
+}
+
 /// A statement under way.
-struct Pending {
-    statement: ffi::duckdb_prepared_statement,
+pub(crate) struct Pending {
     pending: ffi::duckdb_pending_result,
+    prepared: Prepared,
 }
 
 impl Pending {
+    /// Lets a statement, all of whose parameters are bound, begin.
+    pub(crate) fn of(prepared: Prepared) -> Result<Self> {
+        let mut made = Pending { pending: ptr::null_mut(), prepared };
+        // SAFETY: the statement is valid; the handle is freed on drop.
+        let state = unsafe { ffi::duckdb_pending_prepared(made.prepared.0, &mut made.pending) };
+        if state == ffi::DuckDBSuccess { Ok(made) } else { Err(made.error()) }
+    }
+
     /// Runs it to its end.
     ///
     /// The engine's own way to wait for a query asks its task queue without a pause while other threads work, which costs
     /// a core that others could use; so its tasks are run from here, with a pause where there is none to run.
-    fn complete(self) -> Result<()> {
+    pub(crate) fn complete(self) -> Result<Answer> {
         loop {
             match self.run_task() {
                 ffi::duckdb_pending_state_DUCKDB_PENDING_RESULT_READY => return self.finish(),
@@ -178,28 +192,45 @@ impl Pending {
         unsafe { failure(ffi::duckdb_pending_error(self.pending)) }
     }
 
-    fn finish(self) -> Result<()> {
+    fn finish(self) -> Result<Answer> {
         let mut result = MaybeUninit::<ffi::duckdb_result>::zeroed();
-        // SAFETY: the handle is valid until drop; the result is freed on both ways out, its message copied.
+        // SAFETY: the handle is valid until drop; all zeros are a result too; it is freed on drop, its message copied.
         unsafe {
             let state = ffi::duckdb_execute_pending(self.pending, result.as_mut_ptr());
-            let outcome = match state == ffi::DuckDBSuccess {
-                true => Ok(()),
-                false => Err(failure(ffi::duckdb_result_error(result.as_mut_ptr()))),
-            };
-            ffi::duckdb_destroy_result(result.as_mut_ptr());
-            outcome
+            let mut answer = Answer(result.assume_init());
+            match state == ffi::DuckDBSuccess {
+                true => Ok(answer),
+                false => Err(failure(ffi::duckdb_result_error(answer.raw()))),
+            }
         }
     }
 }
 
 impl Drop for Pending {
     fn drop(&mut self) {
-        // SAFETY: each was made above or is null, which is allowed; each is freed once.
-        unsafe {
-            ffi::duckdb_destroy_pending(&mut self.pending);
-            ffi::duckdb_destroy_prepare(&mut self.statement);
-        }
+        // SAFETY: made above or null, which is allowed; freed once.
+        unsafe { ffi::duckdb_destroy_pending(&mut self.pending) }
+    }
+}
+
+/// What came of a statement.
+pub(crate) struct Answer(ffi::duckdb_result);
+
+impl Answer {
+    pub(crate) fn raw(&mut self) -> *mut ffi::duckdb_result {
+        &mut self.0
+    }
+
+    /// As the engine wants it where it takes rows from it; it stays this one's to free.
+    pub(crate) fn copy(&self) -> ffi::duckdb_result {
+        self.0
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        // SAFETY: made by the engine, freed once.
+        unsafe { ffi::duckdb_destroy_result(&mut self.0) }
     }
 }
 
@@ -207,7 +238,7 @@ impl Drop for Pending {
 ///
 /// # Safety
 /// `message` is null or a text that ends with a zero.
-unsafe fn failure(message: *const c_char) -> Error {
+pub(crate) unsafe fn failure(message: *const c_char) -> Error {
     // SAFETY: as the caller promises.
     let message = (!message.is_null()).then(|| unsafe { CStr::from_ptr(message) }.to_string_lossy().into_owned());
     Error::DuckDBFailure(ffi::Error::new(ffi::DuckDBError), message)

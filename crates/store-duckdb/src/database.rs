@@ -18,12 +18,21 @@ use std::{
 use auditlake_store::{Result, StoreError};
 use duckdb::{Connection, ffi};
 
-use crate::{Options, bulk::Bulk, cube::Cube, error, filter, hits::Hits, writer::Connections};
+use crate::{
+    Options,
+    ask::{Asker, Chunk, Kind},
+    bulk::Bulk,
+    cube::Cube,
+    error, filter,
+    hits::Hits,
+    writer::Connections,
+};
 
 /// An open database.
 pub(crate) struct Database {
     raw: RawDatabase,
     idle: Mutex<Vec<Connection>>,
+    askers: Mutex<Vec<Asker>>,
     abandoned: AtomicBool,
     /// Counts and rows in memory, which end with this opening.
     pub(crate) cube: Cube,
@@ -55,7 +64,8 @@ impl Database {
         filter::register(&raw)?;
         let database = Database {
             raw,
-            idle: Mutex::new(Vec::new()),
+            idle: Mutex::default(),
+            askers: Mutex::default(),
             abandoned: AtomicBool::new(false),
             cube: Cube::default(),
             hits: Hits::default(),
@@ -102,6 +112,26 @@ impl Database {
     pub(crate) fn abandon(&self) {
         self.abandoned.store(true, Ordering::Relaxed);
         self.idle.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clear();
+        self.askers.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clear();
+    }
+
+    /// Asks on a connection that nobody uses: see [`Asker::ask`].
+    pub(crate) fn ask(
+        &self,
+        question: &str,
+        values: &[String],
+        kinds: &[Kind],
+        take: impl FnMut(&Chunk),
+    ) -> duckdb::Result<()> {
+        let askers = || self.askers.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let idle = askers().pop();
+        let asker = idle.map_or_else(|| Asker::connect(&self.raw), Ok)?;
+        asker.ask(question, values, kinds, take)?;
+        let mut askers = askers();
+        if askers.len() < 8 && !self.abandoned.load(Ordering::Relaxed) {
+            askers.push(asker);
+        }
+        Ok(())
     }
 
     /// The engine's handle, for looking at statements.

@@ -10,22 +10,24 @@ mod reach;
 
 use std::sync::Arc;
 
-use arrow::{
-    array::{Array, AsArray},
-    datatypes::{Int64Type, UInt32Type},
-};
 use async_trait::async_trait;
 use auditlake_store::{
     Direction, FeedPage, FeedQuery, FeedReader, FeedRow, Position, Result, id_hash, raw::join,
     schema::RESOURCE_SEPARATOR,
 };
-use duckdb::{Connection, params, params_from_iter, types::Value};
+use duckdb::params;
 use jiff::Timestamp;
 
-use crate::{DuckStore, Inner, reader::moment};
+use crate::{
+    DuckStore, Inner,
+    ask::{Chunk, Kind},
+    database::Database,
+    error,
+    reader::moment,
+};
 use kept::Spot;
 use lists::Filter;
-use reach::{Found, Reach};
+use reach::{Found, Parts, Reach, parts};
 
 pub(crate) use kept::Kept;
 pub(crate) use lists::Lists;
@@ -35,7 +37,11 @@ pub(crate) use reach::Extents;
 impl FeedReader for DuckStore {
     async fn feed_page(&self, query: &FeedQuery) -> Result<FeedPage> {
         let query = query.clone();
-        self.read("reading a page of the feed", move |connection, inner| page(connection, inner, &query)).await
+        self.blocking(move |inner| {
+            page(&inner.database(), inner, &query)
+                .map_err(|error| error::translate("reading a page of the feed", &error))
+        })
+        .await
     }
 
     async fn locate(&self, id: &str) -> Result<Option<Position>> {
@@ -54,10 +60,12 @@ impl FeedReader for DuckStore {
 /// A query as it is read: filters as SQL, and the way to go.
 struct Reading {
     condition: String,
-    values: Vec<Value>,
+    values: Vec<String>,
     /// The same without the cursor, which stands first: what the filter alone asks.
     test: String,
     filter: Option<Filter>,
+    /// Whether the engine cannot apply the filter while it scans, as it asks about several columns at once.
+    is_blind: bool,
     cursor_time: Option<i64>,
     /// Sources that the page leaves out.
     hidden: Vec<String>,
@@ -69,24 +77,30 @@ struct Reading {
     wanted: u64,
 }
 
-fn page(connection: &Connection, inner: &Inner, query: &FeedQuery) -> duckdb::Result<FeedPage> {
+fn page(database: &Database, inner: &Inner, query: &FeedQuery) -> duckdb::Result<FeedPage> {
     // A page before a cursor is read away from it, and turned round.
     let is_back = matches!(query.cursor, Some((_, Direction::Before)));
     let reading = Reading::new(query, query.ascending != is_back);
     if reading.is_open() && reading.filter.as_ref().is_some_and(|filter| inner.lists.is_new(filter)) {
-        inner.lists.make(connection, inner, &reading)?;
+        inner.lists.make(database, inner, &reading)?;
     }
-    let mut rows = if let Some(spots) = inner.lists.find(connection, inner, &reading)? {
-        reading.scattered(connection, &inner.kept, &spots)?
-    } else {
-        match reach::find(connection, inner, &reading)? {
+    let listed = match inner.lists.find(database, inner, &reading)? {
+        Some(spots) => reading.scattered(database, &inner.kept, &spots)?,
+        None => None,
+    };
+    let mut rows = match listed {
+        Some(rows) => rows,
+        None => match reach::find(database, inner, &reading)? {
             None => return Ok(FeedPage::default()),
-            Some(Found::Reach(reach)) => reading.rows(connection, &reach)?,
-            Some(Found::Spots(spots)) => {
-                inner.lists.make(connection, inner, &reading)?;
-                reading.scattered(connection, &inner.kept, &spots)?
+            Some(Found::Reach(reach, parts)) => reading.rows(database, &reach, &parts)?,
+            Some(Found::Spots(reach, spots)) => {
+                inner.lists.make(database, inner, &reading)?;
+                match reading.scattered(database, &inner.kept, &spots)? {
+                    Some(rows) => rows,
+                    None => reading.rows(database, &reach, &Parts::new())?,
+                }
             }
-        }
+        },
     };
     if let Some((position, _)) = &query.cursor {
         // A list has no ids, so it cannot tell those that share the cursor's time.
@@ -116,6 +130,7 @@ impl Reading {
             values,
             test,
             filter: Filter::of(query),
+            is_blind: !query.organizations.is_empty(),
             cursor_time: cursor,
             hidden: query.exclude_sources.clone(),
             oldest: lowest.into_iter().flatten().max().unwrap_or(i64::MIN),
@@ -131,7 +146,7 @@ impl Reading {
     }
 
     /// What is bound to the marks in `test`.
-    fn test_values(&self) -> &[Value] {
+    fn test_values(&self) -> &[String] {
         &self.values[usize::from(self.cursor_time.is_some())..]
     }
 
@@ -147,63 +162,69 @@ impl Reading {
     }
 
     /// The rows of the page and one more, or some more, in no order.
-    fn rows(&self, connection: &Connection, reach: &Reach) -> duckdb::Result<Vec<FeedRow>> {
-        let mut rows = Vec::with_capacity(self.wanted as usize);
-        self.read(connection, reach, |_, row| rows.push(row))?;
-        Ok(rows)
+    fn rows(&self, database: &Database, reach: &Reach, parts: &Parts) -> duckdb::Result<Vec<FeedRow>> {
+        let rows = self.read(database, reach, parts)?;
+        Ok(rows.into_iter().map(|(_, row)| row).collect())
     }
 
-    /// These rows: those that are kept, and the others from where they lie.
-    fn scattered(&self, connection: &Connection, kept: &Kept, spots: &[Spot]) -> duckdb::Result<Vec<FeedRow>> {
+    /// These rows: those that are kept, and the others from where they lie. `None` if any is not there any more.
+    fn scattered(&self, database: &Database, kept: &Kept, spots: &[Spot]) -> duckdb::Result<Option<Vec<FeedRow>>> {
         let mut rows = Vec::with_capacity(spots.len());
-        let (mut oldest, mut newest) = (i64::MAX, i64::MIN);
+        let mut missing = Vec::new();
         let found = kept.get(spots);
         for (spot, row) in spots.iter().zip(&found) {
             match row {
                 Some(row) => rows.push(FeedRow::clone(row)),
-                None => (oldest, newest) = (oldest.min(spot.time), newest.max(spot.time)),
+                None => missing.push(*spot),
             }
         }
-        if rows.len() < spots.len() {
-            // The times in which any is missing hold others that are not.
-            rows.retain(|row| !(oldest..=newest).contains(&row.position.time.as_microsecond()));
-            self.read(connection, &Reach { oldest, newest, is_narrow: true }, |spot, row| {
-                kept.put(spot, Arc::new(row.clone()));
-                rows.push(row);
-            })?;
+        let Some((oldest, newest)) = ends(&missing) else { return Ok(Some(rows)) };
+        missing.sort_unstable_by_key(|spot| spot.rowid);
+        let reach = Reach { oldest, newest, is_narrow: true };
+        let mut read = self.read(database, &reach, &parts(&missing, self.is_blind))?;
+        // Between those that are missing lie others that are kept.
+        read.retain(|(spot, _)| missing.binary_search_by_key(&spot.rowid, |spot| spot.rowid).is_ok());
+        if read.len() < missing.len() {
+            return Ok(None);
         }
-        Ok(rows)
+        for (spot, row) in read {
+            kept.put(spot, Arc::new(row.clone()));
+            rows.push(row);
+        }
+        Ok(Some(rows))
     }
 
-    /// Each row in a stretch.
-    fn read(&self, connection: &Connection, reach: &Reach, mut take: impl FnMut(Spot, FeedRow)) -> duckdb::Result<()> {
+    /// Each row in a stretch; its parts at once.
+    fn read(&self, database: &Database, reach: &Reach, parts: &Parts) -> duckdb::Result<Vec<(Spot, FeedRow)>> {
+        let (Some((first, others)), true) = (parts.split_first(), reach.is_narrow) else {
+            return self.read_part(database, reach, "true");
+        };
+        std::thread::scope(|scope| {
+            let others: Vec<_> =
+                others.iter().map(|part| scope.spawn(|| self.read_part(database, reach, part))).collect();
+            let mut rows = self.read_part(database, reach, first)?;
+            for other in others {
+                rows.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
+            }
+            Ok(rows)
+        })
+    }
+
+    fn read_part(&self, database: &Database, reach: &Reach, part: &str) -> duckdb::Result<Vec<(Spot, FeedRow)>> {
+        const KINDS: [Kind; 6] = [Kind::Long, Kind::Long, Kind::Int, Kind::Text, Kind::Text, Kind::Text];
         let (condition, way, wanted) = (self.within(reach), self.way(), self.wanted);
         // The engine's sorting drags the raw logs along, so it is asked for only where it leaves much out.
         let order = match reach.is_narrow {
             true => String::new(),
             false => format!("ORDER BY event_time {way}, event_id {way} LIMIT {wanted}"),
         };
-        let mut statement = connection.prepare(&format!(
-            "SELECT rowid, epoch_us(event_time), id_hash, event_id, resource_ids, raw_rest FROM activity \
-             WHERE {condition} {order}"
-        ))?;
-        for batch in statement.query_arrow(params_from_iter(&self.values))? {
-            let numbers = |at: usize| batch.column(at).as_primitive::<Int64Type>();
-            let text = |at: usize| batch.column(at).as_string::<i32>();
-            let (rowids, times, hashes) = (numbers(0), numbers(1), batch.column(2).as_primitive::<UInt32Type>());
-            let (ids, resources, rests) = (text(3), text(4), text(5));
-            for at in 0..batch.num_rows() {
-                let spot = Spot { rowid: rowids.value(at), time: times.value(at), id_hash: hashes.value(at) };
-                let time = Timestamp::from_microsecond(spot.time).unwrap_or_default();
-                let resources: Vec<&str> = match resources.is_valid(at) {
-                    true => resources.value(at).split(RESOURCE_SEPARATOR).collect(),
-                    false => Vec::new(),
-                };
-                let raw = join(rests.value(at), ids.value(at), time, &resources);
-                take(spot, FeedRow { position: Position { time, id: ids.value(at).to_owned() }, raw });
-            }
-        }
-        Ok(())
+        let question = format!(
+            "SELECT rowid, event_time, id_hash, event_id, resource_ids, raw_rest FROM activity \
+             WHERE {condition} AND {part} {order}"
+        );
+        let mut rows = Vec::with_capacity(self.wanted as usize);
+        database.ask(&question, &self.values, &KINDS, |chunk| rows.extend(read_rows(chunk)))?;
+        Ok(rows)
     }
 
     /// Puts rows in reading order and leaves the page's, and one more.
@@ -216,32 +237,57 @@ impl Reading {
     }
 }
 
+fn read_rows(chunk: &Chunk) -> impl Iterator<Item = (Spot, FeedRow)> {
+    let (rowids, times, hashes) = (chunk.longs(0), chunk.longs(1), chunk.ints(2));
+    let (ids, resources, rests) = (chunk.texts(3), chunk.texts(4), chunk.texts(5));
+    (0..chunk.rows()).map(move |at| {
+        let spot = Spot { rowid: rowids[at], time: times[at], id_hash: hashes[at] };
+        let time = Timestamp::from_microsecond(spot.time).unwrap_or_default();
+        let resources: Vec<&str> = match resources.get(at) {
+            Some(resources) => resources.split(RESOURCE_SEPARATOR).collect(),
+            None => Vec::new(),
+        };
+        let id = ids.get(at).unwrap_or_default();
+        let raw = join(rests.get(at).unwrap_or_default(), id, time, &resources);
+        (spot, FeedRow { position: Position { time, id: id.to_owned() }, raw })
+    })
+}
+
+/// The times of the oldest and the newest.
+fn ends(spots: &[Spot]) -> Option<(i64, i64)> {
+    let times = || spots.iter().map(|spot| spot.time);
+    times().min().zip(times().max())
+}
+
 /// What the cursor asks of a row, to stand behind another condition.
-fn beyond(query: &FeedQuery, is_ascending: bool, values: &mut Vec<Value>) -> String {
+fn beyond(query: &FeedQuery, is_ascending: bool, values: &mut Vec<String>) -> String {
     let Some((position, _)) = &query.cursor else { return String::new() };
     // Times beyond the cursor's are out of reach already; this parts those who share it.
     let far = if is_ascending { ">" } else { "<" };
     let time = position.time.as_microsecond();
-    values.push(Value::Text(position.id.clone()));
+    values.push(position.id.clone());
     format!(" AND (event_time {far} make_timestamp({time}) OR event_id {far} ?)")
 }
 
 /// What the filter asks of a row, to stand behind another condition.
-fn test(query: &FeedQuery, values: &mut Vec<Value>) -> String {
+///
+/// A list of several values is asked for in an expression over the column: the engine applies that while it scans and opens
+/// no pack for rows that it leaves out, but takes a plain list for a hint only.
+fn test(query: &FeedQuery, values: &mut Vec<String>) -> String {
     let mut all = String::new();
-    let mut among = |test: &str, list: &[String], values: &mut Vec<Value>| {
+    let mut among = |test: &str, list: &[String], values: &mut Vec<String>| {
         if !list.is_empty() {
             let marks = vec!["?"; list.len()].join(",");
             all.push_str(" AND ");
             all.push_str(&test.replace("??", &marks));
             for _ in 0..test.matches("??").count() {
-                values.extend(list.iter().cloned().map(Value::Text));
+                values.extend(list.iter().cloned());
             }
         }
     };
-    among("event_name IN (??)", &query.types, values);
+    among("coalesce(event_name, '') IN (??)", &query.types, values);
     among("event_name NOT IN (??)", &query.exclude_types, values);
-    among("actor_user_id IN (??)", &query.actor_ids, values);
+    among("actor_user_id IS NOT NULL AND coalesce(actor_user_id, '') IN (??)", &query.actor_ids, values);
     among(
         "(organization_id IN (??) OR organization_uuid IN (??) OR (organization_id IS NULL AND organization_uuid IS NULL))",
         &query.organizations,

@@ -5,6 +5,7 @@
 //! its own. Everything that calls the engine runs on blocking threads. Only this crate knows that there is DuckDB.
 
 mod alerts;
+mod ask;
 mod bulk;
 mod cube;
 mod database;

@@ -8,7 +8,7 @@
 use std::borrow::Cow;
 
 use activity::Activity;
-use jiff::{Timestamp, fmt::strtime};
+use jiff::{Timestamp, fmt::temporal::DateTimePrinter};
 
 /// Stands for the activity's id.
 pub const MARK_ID: char = '\u{1}';
@@ -19,8 +19,8 @@ pub const MARK_TIME_SECONDS: char = '\u{7}';
 /// Stand for the first resources, in the order of the `resources` column.
 pub const MARK_RESOURCES: [char; 4] = ['\u{3}', '\u{4}', '\u{5}', '\u{6}'];
 
-const TIME_MICROS: &str = "%Y-%m-%dT%H:%M:%S.%6fZ";
-const TIME_SECONDS: &str = "%Y-%m-%dT%H:%M:%SZ";
+const TIME_MICROS: DateTimePrinter = DateTimePrinter::new().precision(Some(6));
+const TIME_SECONDS: DateTimePrinter = DateTimePrinter::new().precision(Some(0));
 
 /// Writes `activity.raw` to `out` with marks for what stands in the columns `id`, `created_at` and `resources`.
 pub fn split(activity: &Activity, resources: &[Cow<str>], out: &mut String) {
@@ -66,8 +66,8 @@ pub fn join(rest: &str, id: &str, time: Timestamp, resources: &[&str]) -> String
         done = at + 1;
         match char::from(byte) {
             MARK_ID => raw.push_str(id),
-            MARK_TIME_MICROS => raw.push_str(&format_time(time, TIME_MICROS)),
-            MARK_TIME_SECONDS => raw.push_str(&format_time(time, TIME_SECONDS)),
+            MARK_TIME_MICROS => write_time(time, &TIME_MICROS, &mut raw),
+            MARK_TIME_SECONDS => write_time(time, &TIME_SECONDS, &mut raw),
             other => {
                 let at = MARK_RESOURCES.iter().position(|&mark| mark == other);
                 raw.push_str(at.and_then(|at| resources.get(at)).copied().unwrap_or_default());
@@ -101,8 +101,9 @@ fn time_mark(activity: &Activity) -> Option<char> {
     .filter(|_| &text[17..19] != b"60")
 }
 
-fn format_time(time: Timestamp, format: &str) -> String {
-    strtime::format(format, time).unwrap_or_default()
+fn write_time(time: Timestamp, printer: &DateTimePrinter, out: &mut String) {
+    // Only writing to `out` could fail, and a text takes everything.
+    let _ = printer.print_timestamp(&time, out);
 }
 
 #[cfg(test)]
@@ -158,7 +159,7 @@ mod tests {
             let time = Timestamp::from_microsecond(micros).unwrap();
             let text = serde_json::to_string(&text).unwrap();
             let list = serde_json::to_string(&resources).unwrap();
-            let raw = format!(r#"{{"id":"{id}","x":{list},"created_at":"{}","t":{text},"type":"{id}"}}"#, format_time(time, TIME_MICROS));
+            let raw = format!(r#"{{"id":"{id}","x":{list},"created_at":"{}","t":{text},"type":"{id}"}}"#, time.strftime("%Y-%m-%dT%H:%M:%S.%6fZ"));
             let Ok(activity) = Activity::parse_str(&raw) else { return Ok(()) };
             let start = raw.find("\"x\":").unwrap();
             let mut at = start + 5;

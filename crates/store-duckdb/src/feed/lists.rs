@@ -14,10 +14,9 @@ use std::{
 };
 
 use auditlake_store::FeedQuery;
-use duckdb::Connection;
 
 use super::{Reading, kept::Spot, reach::spots};
-use crate::Inner;
+use crate::{Inner, database::Database};
 
 /// The longest list.
 const MOST: usize = 100_000;
@@ -83,7 +82,7 @@ impl Lists {
     /// The rows of a page, and some more that share its first or last time; `None` if there is no list of the filter.
     pub(super) fn find(
         &self,
-        connection: &Connection,
+        database: &Database,
         inner: &Inner,
         reading: &Reading,
     ) -> duckdb::Result<Option<Vec<Spot>>> {
@@ -91,17 +90,17 @@ impl Lists {
             return Ok(None);
         };
         let mut list = list.lock().unwrap_or_else(PoisonError::into_inner);
-        list.catch_up(connection, inner, reading)?;
+        list.catch_up(database, inner, reading)?;
         Ok(list.spots.as_ref().and_then(|all| cut(all, reading)))
     }
 
     /// Makes the list of a filter, if nobody has tried.
-    pub(super) fn make(&self, connection: &Connection, inner: &Inner, reading: &Reading) -> duckdb::Result<()> {
+    pub(super) fn make(&self, database: &Database, inner: &Inner, reading: &Reading) -> duckdb::Result<()> {
         let Some(filter) = reading.filter.as_ref().filter(|filter| self.halves().get(filter).is_none()) else {
             return Ok(());
         };
         let mut list = List { seq: 0, spots: Some(Vec::new()) };
-        list.catch_up(connection, inner, reading)?;
+        list.catch_up(database, inner, reading)?;
         let entries = list.spots.as_ref().map_or(0, Vec::len) + OVERHEAD;
         self.halves().put(filter.clone(), Arc::new(Mutex::new(list)), entries);
         Ok(())
@@ -153,7 +152,7 @@ impl Halves {
 
 impl List {
     /// Adds what was committed since.
-    fn catch_up(&mut self, connection: &Connection, inner: &Inner, reading: &Reading) -> duckdb::Result<()> {
+    fn catch_up(&mut self, database: &Database, inner: &Inner, reading: &Reading) -> duckdb::Result<()> {
         let seq = *inner.commits.borrow();
         let Some(all) = &mut self.spots else { return Ok(()) };
         if self.seq == seq {
@@ -161,7 +160,7 @@ impl List {
         }
         let since = format!("seq > {} AND seq <= {seq}{}", self.seq, reading.test);
         let left = MOST + 1 - all.len();
-        let more = spots(connection, &since, reading.test_values(), left)?;
+        let more = spots(database, &since, reading.test_values(), left)?;
         if more.len() == left {
             self.spots = None;
             return Ok(());

@@ -6,22 +6,16 @@
 //! are read after that, of the page's own rows and no other.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
 };
-
-use arrow::{
-    array::AsArray,
-    datatypes::{Int64Type, UInt32Type},
-};
-use duckdb::{Connection, params_from_iter, types::Value};
 
 use super::{
     Reading,
     density::{Density, HOUR},
     kept::Spot,
 };
-use crate::Inner;
+use crate::{Inner, ask::Kind, database::Database};
 
 /// The stretch of time that a page of `wanted` rows lies in, both ends included, in microseconds.
 #[derive(Clone, Copy)]
@@ -47,19 +41,65 @@ const SPARE: u64 = 1_000;
 /// The engine packs texts so many rows at a time.
 const PACK: i64 = 2_048;
 /// Rows that lie in more packs than this are scattered.
-const PACKS: usize = 16;
+const PACKS: usize = 48;
+/// So many gaps between packs are told to the engine: it looks at each for each row.
+const MOST_GAPS: usize = 24;
+/// Fewer packs are opened sooner than divided.
+const FEW_PACKS: usize = 4;
 
 /// What is found of a page.
 pub(super) enum Found {
-    /// The stretch that it lies in.
-    Reach(Reach),
-    /// Its rows, and some more that share the last one's time, in no order: they lie scattered over the store.
-    Spots(Vec<Spot>),
+    /// The stretch that it lies in, and where to part its rows.
+    Reach(Reach, Parts),
+    /// The same, and its rows, and some more that share the last one's time, in no order: they lie scattered over the store.
+    Spots(Reach, Vec<Spot>),
+}
+
+/// Conditions that part a page's rows in two, for two cores to read at once; one for a page of few packs.
+pub(super) type Parts = Vec<String>;
+
+/// The parts of these rows, so that as many packs are opened for one as for the other.
+///
+/// With `is_blind`, the engine cannot tell by the filter which packs it can pass over, and is told by row ids.
+pub(super) fn parts(spots: &[Spot], is_blind: bool) -> Parts {
+    let packs = packs(spots);
+    let (lower, upper) = packs.split_at(if packs.len() < FEW_PACKS { 0 } else { packs.len() / 2 });
+    [lower, upper].into_iter().filter(|packs| !packs.is_empty()).map(|packs| within(packs, is_blind)).collect()
+}
+
+/// The condition of rows in these packs, and with not `is_blind` also of those between them.
+fn within(packs: &[i64], is_blind: bool) -> String {
+    // The widest gaps are left out.
+    let mut gaps: Vec<usize> = (1..packs.len()).filter(|&at| is_blind && packs[at] > packs[at - 1] + 1).collect();
+    gaps.sort_unstable_by_key(|&at| packs[at - 1] - packs[at]);
+    gaps.truncate(MOST_GAPS);
+    gaps.sort_unstable();
+    let begins = [0].into_iter().chain(gaps.iter().copied());
+    let ends = gaps.iter().copied().chain([packs.len()]);
+    let ranges: Vec<String> = begins
+        .zip(ends)
+        .map(|(begin, end)| {
+            let (first, last) = (packs[begin] * PACK, (packs[end - 1] + 1) * PACK);
+            format!("rowid >= {first} AND rowid < {last}")
+        })
+        .collect();
+    match &ranges[..] {
+        [range] => range.clone(),
+        ranges => format!("(({}))", ranges.join(") OR (")),
+    }
+}
+
+/// The packs that these rows lie in, in order.
+fn packs(spots: &[Spot]) -> Vec<i64> {
+    let mut packs: Vec<i64> = spots.iter().map(|spot| spot.rowid / PACK).collect();
+    packs.sort_unstable();
+    packs.dedup();
+    packs
 }
 
 /// The reach of a page; `None` if nothing can lie there.
-pub(super) fn find(connection: &Connection, inner: &Inner, reading: &Reading) -> duckdb::Result<Option<Found>> {
-    let extent = extent(connection, inner, &reading.hidden)?;
+pub(super) fn find(database: &Database, inner: &Inner, reading: &Reading) -> duckdb::Result<Option<Found>> {
+    let extent = extent(database, inner, &reading.hidden)?;
     let (oldest, newest) = (extent.oldest.max(reading.oldest), extent.newest.min(reading.newest));
     if extent.rows == 0 || oldest > newest {
         return Ok(None);
@@ -81,7 +121,7 @@ pub(super) fn find(connection: &Connection, inner: &Inner, reading: &Reading) ->
         // At least a millisecond, and no gap of years in steps of one.
         let until = span.min(until.max(done.saturating_add(1_000)));
         let stretch = whole.part(reading, done + 1, until);
-        let Rows { mut times, spots } = rows(connection, reading, &stretch, left)?;
+        let Rows { mut times, spots } = rows(database, reading, &stretch, left)?;
         let is_all = spots.is_some();
         seen = seen.zip(spots).map(|(seen, spots)| if seen.is_empty() { spots } else { [seen, spots].concat() });
         let found = times.len() as u64;
@@ -101,10 +141,10 @@ pub(super) fn find(connection: &Connection, inner: &Inner, reading: &Reading) ->
                 true => Reach { newest: last, is_narrow, ..whole },
                 false => Reach { oldest: last, is_narrow, ..whole },
             };
-            return Ok(Some(reach.or_spots(seen)));
+            return Ok(Some(reach.or_spots(seen, reading.is_blind)));
         }
         if until == span {
-            return Ok(Some(whole.or_spots(seen)));
+            return Ok(Some(whole.or_spots(seen, reading.is_blind)));
         }
         left -= found;
         done = until;
@@ -127,7 +167,7 @@ pub(crate) struct Extent {
 pub(crate) type Extents = Mutex<HashMap<Vec<String>, Arc<Extent>>>;
 
 /// The extent as of the last commit. Only what was committed since is looked at.
-fn extent(connection: &Connection, inner: &Inner, hidden: &[String]) -> duckdb::Result<Arc<Extent>> {
+fn extent(database: &Database, inner: &Inner, hidden: &[String]) -> duckdb::Result<Arc<Extent>> {
     let mut extents = inner.extents.lock().unwrap_or_else(PoisonError::into_inner);
     let held = extents.entry(hidden.to_vec()).or_default();
     let seq = *inner.commits.borrow();
@@ -142,14 +182,15 @@ fn extent(connection: &Connection, inner: &Inner, hidden: &[String]) -> duckdb::
          WHERE seq > {} AND seq <= {seq} {condition} GROUP BY 1",
         held.seq
     );
-    let mut statement = connection.prepare(&text)?;
-    let hours = statement.query_map(params_from_iter(hidden.iter().cloned().map(Value::Text)), |row| {
-        Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?, row.get::<_, u64>(3)?))
+    let mut hours = Vec::new();
+    database.ask(&text, hidden, &[Kind::Long; 4], |chunk| {
+        let [_, oldest, newest, rows] = [0, 1, 2, 3].map(|at| chunk.longs(at));
+        hours.extend(oldest.iter().zip(newest).zip(rows).map(|((&oldest, &newest), &rows)| (oldest, newest, rows)));
     })?;
-    let hours = hours.collect::<duckdb::Result<Vec<_>>>()?;
     let new = Arc::make_mut(held);
-    for (_, oldest, newest, rows) in hours {
+    for (oldest, newest, rows) in hours {
         let is_first = new.rows == 0;
+        let rows = rows.unsigned_abs();
         new.oldest = if is_first { oldest } else { new.oldest.min(oldest) };
         new.newest = if is_first { newest } else { new.newest.max(newest) };
         new.rows += rows;
@@ -169,11 +210,14 @@ impl Reach {
     }
 
     /// The rows themselves, if they are all `seen` and lie scattered.
-    fn or_spots(self, seen: Option<Vec<Spot>>) -> Found {
-        let Some(mut spots) = seen.filter(|_| self.is_narrow) else { return Found::Reach(self) };
+    fn or_spots(self, seen: Option<Vec<Spot>>, is_blind: bool) -> Found {
+        let Some(mut spots) = seen.filter(|_| self.is_narrow) else { return Found::Reach(self, Parts::new()) };
         spots.retain(|spot| (self.oldest..=self.newest).contains(&spot.time));
-        let packs: HashSet<i64> = spots.iter().map(|spot| spot.rowid / PACK).collect();
-        if packs.len() > PACKS { Found::Spots(spots) } else { Found::Reach(self) }
+        if packs(&spots).len() > PACKS {
+            Found::Spots(self, spots)
+        } else {
+            Found::Reach(self, parts(&spots, is_blind))
+        }
     }
 }
 
@@ -186,36 +230,26 @@ struct Rows {
 }
 
 /// The rows in a stretch, or at least the times of the first `least` of them.
-fn rows(connection: &Connection, reading: &Reading, stretch: &Reach, least: u64) -> duckdb::Result<Rows> {
+fn rows(database: &Database, reading: &Reading, stretch: &Reach, least: u64) -> duckdb::Result<Rows> {
     let condition = reading.within(stretch);
-    let spots = spots(connection, &condition, &reading.values, MANY + 1)?;
+    let spots = spots(database, &condition, &reading.values, MANY + 1)?;
     if spots.len() <= MANY {
         return Ok(Rows { times: spots.iter().map(|spot| spot.time).collect(), spots: Some(spots) });
     }
     let way = reading.way();
-    let text =
-        format!("SELECT epoch_us(event_time) FROM activity WHERE {condition} ORDER BY event_time {way} LIMIT {least}");
-    let mut statement = connection.prepare(&text)?;
-    let batches = statement.query_arrow(params_from_iter(&reading.values))?;
-    let times = batches.flat_map(|batch| batch.column(0).as_primitive::<Int64Type>().values().to_vec()).collect();
+    let text = format!("SELECT event_time FROM activity WHERE {condition} ORDER BY event_time {way} LIMIT {least}");
+    let mut times = Vec::new();
+    database.ask(&text, &reading.values, &[Kind::Long], |chunk| times.extend_from_slice(chunk.longs(0)))?;
     Ok(Rows { times, spots: None })
 }
 
 /// The rows that meet a condition, as they lie, up to so many.
-pub(super) fn spots(
-    connection: &Connection,
-    condition: &str,
-    values: &[Value],
-    most: usize,
-) -> duckdb::Result<Vec<Spot>> {
-    let text = format!("SELECT rowid, epoch_us(event_time), id_hash FROM activity WHERE {condition} LIMIT {most}");
-    let mut statement = connection.prepare(&text)?;
+pub(super) fn spots(database: &Database, condition: &str, values: &[String], most: usize) -> duckdb::Result<Vec<Spot>> {
+    let text = format!("SELECT rowid, event_time, id_hash FROM activity WHERE {condition} LIMIT {most}");
     let mut spots = Vec::new();
-    for batch in statement.query_arrow(params_from_iter(values))? {
-        let numbers = |at: usize| batch.column(at).as_primitive::<Int64Type>().values();
-        let hashes = batch.column(2).as_primitive::<UInt32Type>().values();
-        let rows = numbers(0).iter().zip(numbers(1)).zip(hashes);
+    database.ask(&text, values, &[Kind::Long, Kind::Long, Kind::Int], |chunk| {
+        let rows = chunk.longs(0).iter().zip(chunk.longs(1)).zip(chunk.ints(2));
         spots.extend(rows.map(|((&rowid, &time), &id_hash)| Spot { rowid, time, id_hash }));
-    }
+    })?;
     Ok(spots)
 }

@@ -1,5 +1,7 @@
 //! Pages over times that are hard to count off: crowds of one instant, gaps of years, rows that came in no order.
 
+use std::collections::BTreeSet;
+
 use activity::{Activity, Record};
 use auditlake_store::{BatchBuilder, Commit, SourceInfo, Writer};
 
@@ -118,6 +120,132 @@ async fn scattered_rows_are_the_same_from_memory() {
     all.reverse();
     let query = FeedQuery { ascending: false, limit: 5_000, ..query };
     assert_eq!(walk(&store, &query, None).await, all);
+}
+
+/// What can be filtered by.
+#[derive(Clone)]
+struct Told {
+    position: Position,
+    kind: String,
+    organization: Option<String>,
+    actor: Option<String>,
+}
+
+/// The activity with this number, at a time in microseconds: a fifth of types as common as common ones are, others rare.
+fn told(number: usize, time: i64) -> Told {
+    let mixed = number.wrapping_mul(2_654_435_761) >> 7;
+    let kind = if mixed.is_multiple_of(5) { 1 + (mixed / 5) % 97 } else { 0 };
+    Told {
+        position: Position {
+            time: Timestamp::from_microsecond(time).unwrap(),
+            id: format!("activity_{mixed:011}_{number}"),
+        },
+        kind: format!("type_{kind}"),
+        organization: (!mixed.is_multiple_of(31)).then(|| format!("org_{}", usize::from(mixed.is_multiple_of(17)))),
+        actor: (!mixed.is_multiple_of(3)).then(|| format!("user_{}", mixed % 211)),
+    }
+}
+
+fn commit_of(all: &[Told]) -> Commit {
+    let mut rows = BatchBuilder::default();
+    for Told { position: Position { time, id }, kind, organization, actor } in all {
+        let quoted = |text: &Option<String>| text.as_ref().map_or("null".to_owned(), |text| format!("{text:?}"));
+        let (organization, actor) = (quoted(organization), quoted(actor));
+        let raw = format!(
+            r#"{{"id":"{id}","created_at":"{time}","type":"{kind}","organization_id":{organization},"organization_uuid":null,"actor":{{"type":"user_actor","user_id":{actor}}}}}"#
+        );
+        rows.push(&Record::of(&Activity::parse_str(&raw).unwrap()));
+    }
+    let mut commit = Commit::new(SourceInfo::new("main"));
+    commit.batches.push(rows.finish());
+    commit
+}
+
+fn passes(query: &FeedQuery, told: &Told) -> bool {
+    let among =
+        |list: &[String], value: Option<&String>| list.is_empty() || value.is_some_and(|value| list.contains(value));
+    among(&query.types, Some(&told.kind))
+        && !query.exclude_types.contains(&told.kind)
+        && among(&query.actor_ids, told.actor.as_ref())
+        && (told.organization.is_none() || among(&query.organizations, told.organization.as_ref()))
+        && query.gte.is_none_or(|bound| told.position.time >= bound)
+        && query.lt.is_none_or(|bound| told.position.time < bound)
+}
+
+#[tokio::test]
+async fn any_filter_finds_what_lies_among_everything() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = DuckStore::open(Options { threads: Some(2), ..Options::in_dir(dir.path()) }).unwrap();
+    let start = 1_700_000_000_000_000_i64;
+    let mut all: Vec<Told> = (0..150_000).map(|number| told(number, start + number as i64 / 2 * 1_000)).collect();
+    // As a backfill brings it, the newest first, and then some as they come.
+    for part in all[..149_000].chunks(49_000).rev() {
+        store.commit(commit_of(part)).await.unwrap();
+    }
+    store.commit(commit_of(&all[149_000..])).await.unwrap();
+    let texts = |list: &[&str]| list.iter().map(|&text| text.to_owned()).collect::<Vec<_>>();
+    let at = |row: i64| Timestamp::from_microsecond(start + row / 2 * 1_000).ok();
+    let open = FeedQuery { limit: 5_000, ..FeedQuery::default() };
+    let filters = [
+        FeedQuery { types: texts(&["type_0"]), ..open.clone() },
+        FeedQuery { types: texts(&["type_1", "type_50"]), ..open.clone() },
+        FeedQuery { types: texts(&["type_7", "no such"]), organizations: texts(&["org_0"]), ..open.clone() },
+        FeedQuery { exclude_types: texts(&["type_0", "type_3"]), ..open.clone() },
+        FeedQuery { organizations: texts(&["org_1"]), ..open.clone() },
+        FeedQuery { organizations: texts(&["org_1", "org_0"]), gte: at(40_000), lt: at(90_000), ..open.clone() },
+        FeedQuery { actor_ids: texts(&["user_5"]), ..open.clone() },
+        FeedQuery { actor_ids: texts(&["user_5", "user_100", ""]), types: texts(&["type_0"]), ..open.clone() },
+        FeedQuery { actor_ids: texts(&[""]), ..open.clone() },
+        open,
+    ];
+    for turn in 0..3 {
+        for query in &filters {
+            let query =
+                FeedQuery { ascending: turn == 1, limit: if turn == 2 { 1_234 } else { 5_000 }, ..query.clone() };
+            let mut truth: Vec<Position> =
+                all.iter().filter(|told| passes(&query, told)).map(|told| told.position.clone()).collect();
+            truth.sort();
+            if !query.ascending {
+                truth.reverse();
+            }
+            assert!(walk(&store, &query, None).await == truth, "{turn}: {query:?}");
+        }
+        // More of everything: late ones all over the past, and new ones.
+        let more = (0..700).map(|number| told(1_000_000 * (turn + 1) + number, start + number as i64 * 120_001));
+        let more: Vec<Told> = more.collect();
+        store.commit(commit_of(&more)).await.unwrap();
+        all.extend(more);
+    }
+}
+
+#[tokio::test]
+async fn a_walk_is_whole_while_others_arrive() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = DuckStore::open(Options { threads: Some(2), ..Options::in_dir(dir.path()) }).unwrap();
+    let start = 1_700_000_000_000_000_i64;
+    let all: Vec<Told> = (0..60_000).map(|number| told(number, start + number as i64 * 1_000)).collect();
+    store.commit(commit_of(&all)).await.unwrap();
+    for types in [vec![], vec!["type_0".to_owned()], vec!["type_9".to_owned(), "type_10".to_owned()]] {
+        let mut query = FeedQuery { types, limit: 900, ..FeedQuery::default() };
+        let first: BTreeSet<Position> =
+            all.iter().filter(|told| passes(&query, told)).map(|told| told.position.clone()).collect();
+        let mut found = Vec::new();
+        for page_number in 0.. {
+            let page = store.feed_page(&query).await.unwrap();
+            found.extend(page.rows.iter().map(|row| row.position.clone()));
+            query.cursor = page.rows.last().map(|row| (row.position.clone(), Direction::After));
+            if !page.has_more {
+                break;
+            }
+            let late = (0..40).map(|number| {
+                let number = query.types.len() * 1_000_000 + page_number * 1_000 + number + 70_000;
+                told(number, start + (number as i64 * 7_919_777) % 60_000_000)
+            });
+            store.commit(commit_of(&late.collect::<Vec<_>>())).await.unwrap();
+        }
+        assert!(found.is_sorted_by(|one, other| one > other), "out of order or twice");
+        assert_eq!(found.iter().filter(|position| first.contains(position)).count(), first.len());
+    }
 }
 
 #[tokio::test]
