@@ -88,6 +88,19 @@ fn condition(filter: &Filter, needs: &mut Vec<Need>) -> String {
     }
 }
 
+/// Whether the filter looks for few rows among all: by id, or by what stands in the raw log.
+pub(crate) fn is_search(filter: &Filter) -> bool {
+    match filter {
+        Filter::Word(_) => true,
+        Filter::Test { field: Field::Raw(path), .. } => column::of_path(path).is_none(),
+        Filter::Test { field: Field::Known(known), test } => {
+            *known == Known::RawLog || (*known == Known::Id && matches!(test, Test::Equals(_)))
+        }
+        Filter::And(list) => list.iter().any(is_search),
+        _ => false,
+    }
+}
+
 /// A place in the condition for what has to be asked.
 fn mark(need: Need, needs: &mut Vec<Need>) -> String {
     needs.push(need);

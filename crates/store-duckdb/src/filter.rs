@@ -55,6 +55,7 @@ pub(crate) fn is_slow(filter: &Filter) -> bool {
         Filter::And(list) | Filter::Or(list) => list.iter().any(is_slow),
         Filter::Not(inner) => is_slow(inner),
         Filter::Word(_) => true,
+        Filter::Test { field: Field::Known(Known::Id), test: Test::Equals(_) } => false,
         Filter::Test { field: Field::Known(known), .. } => matches!(
             known,
             Known::Actor
@@ -108,6 +109,15 @@ fn is_raw(filter: &Filter, depth: usize) -> bool {
             matches!(test, Test::Pattern(_) | Test::InNetwork(_))
         }
         Filter::Test { .. } => false,
+    }
+}
+
+/// Whether some part of the filter has to look into the raw log.
+pub(crate) fn opens_raw(filter: &Filter) -> bool {
+    match filter {
+        Filter::And(list) | Filter::Or(list) => list.iter().any(opens_raw),
+        Filter::Not(inner) => opens_raw(inner),
+        one => is_raw(one, MAX_DEPTH),
     }
 }
 

@@ -25,6 +25,7 @@ mod outbox;
 mod reader;
 mod recall;
 pub mod schema;
+mod slices;
 mod sql;
 mod stream;
 mod writer;

@@ -14,7 +14,7 @@ use crate::{
     cube::{self, Asked, From},
     drift, error, filter,
     insight::count_text,
-    schema, stream,
+    schema, slices, stream,
 };
 
 #[async_trait]
@@ -56,23 +56,36 @@ impl Reader for DuckStore {
             Order::Oldest => "event_time, event_id",
             Order::Arrival => "seq, event_time, event_id",
         };
-        // The row ids first, and only then the wide columns of the rows that are wanted.
+        // The row ids first, and only then the wide columns of the rows that are wanted. The columns of the answer are made
+        // behind the sort: rows that lie far apart come out of the table a few at a time, and hundreds of expressions
+        // over each few would take longer than everything else.
+        let answer = move |rows: &str| {
+            format!("SELECT {columns} FROM (SELECT * FROM activity WHERE {rows} ORDER BY {order}) AS activity")
+        };
         let Some(limit) = select.limit else {
             let condition = condition(&select.filter, select.window, select.seqs, &mut values);
-            let text = format!("SELECT {columns} FROM activity WHERE {condition} ORDER BY {order}");
-            return stream::run(self, stream::Query::own(text, values)).await;
+            return stream::run(self, stream::Query::own(answer(&condition), values)).await;
         };
         let asked = Asked { is_covered: false, is_raw: false, filter: select.filter.clone(), window: select.window };
         let from = match filter::is_slow(&select.filter) {
             true => self.count("looking for rows", asked, |_, _, from| Ok(from)).await?,
             false => From::rows(asked.filter),
         };
+        if !from.is_hit() && slices::are_for(select) {
+            let (select, order) = (select.clone(), order.to_owned());
+            let made = move |connection: &Connection| {
+                let found = slices::find(connection, &select, &order, limit)?;
+                let list: Vec<String> = found.iter().map(i64::to_string).collect();
+                let rows = if list.is_empty() { "false".to_owned() } else { format!("rowid IN ({})", list.join(", ")) };
+                Ok((answer(&rows), Vec::new()))
+            };
+            return stream::run(self, stream::Query::of(Box::new(made))).await;
+        }
         let condition = condition(&from.filter, select.window, select.seqs, &mut values);
         let (table, row) = (&from.table, if from.is_hit() { "row" } else { "rowid" });
-        let text = format!(
-            "SELECT {columns} FROM activity WHERE rowid IN \
-             (SELECT {row} FROM {table} WHERE {condition} ORDER BY {order} LIMIT {limit}) ORDER BY {order}"
-        );
+        let text = answer(&format!(
+            "rowid IN (SELECT {row} FROM {table} WHERE {condition} ORDER BY {order} LIMIT {limit})"
+        ));
         let rows = stream::run(self, stream::Query::own(text, values)).await;
         // Until here the kept rows must not go.
         drop(from);

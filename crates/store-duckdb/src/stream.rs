@@ -28,12 +28,22 @@ pub(crate) struct Query {
     pub max_rows: Option<u64>,
     /// Whether a person wrote it, so that the engine's words about it are for that person.
     pub is_foreign: bool,
+    /// What makes the statement and its values, in the transaction in which it runs then, in place of `text` and `values`.
+    pub made: Option<Made>,
 }
+
+/// Asks what it needs and makes a statement of it, with its values.
+pub(crate) type Made = Box<dyn Fn(&Connection) -> duckdb::Result<(String, Vec<Value>)> + Send>;
 
 impl Query {
     /// A query of our own.
     pub(crate) fn own(text: String, values: Vec<Value>) -> Self {
-        Query { text, values, named: BTreeMap::new(), timeout: None, max_rows: None, is_foreign: false }
+        Query { text, values, named: BTreeMap::new(), timeout: None, max_rows: None, is_foreign: false, made: None }
+    }
+
+    /// A query of our own that is made of what other queries say.
+    pub(crate) fn of(made: Made) -> Self {
+        Query { made: Some(made), ..Query::own(String::new(), Vec::new()) }
     }
 }
 
@@ -149,10 +159,12 @@ fn answer(
     phase: &Mutex<Phase>,
 ) -> Result<()> {
     let failed = |error: duckdb::Error| translate(query, &error, phase);
-    let mut statement = connection.prepare(&query.text).map_err(failed)?;
-    let values = match query.values.is_empty() {
+    let made = query.made.as_ref().map(|made| made(connection)).transpose().map_err(failed)?;
+    let (text, values) = made.as_ref().map_or((&query.text, &query.values), |(text, values)| (text, values));
+    let mut statement = connection.prepare(text).map_err(failed)?;
+    let values = match values.is_empty() {
         true => named_values(&statement, query)?,
-        false => query.values.clone(),
+        false => values.clone(),
     };
     let stream = statement.stream_arrow(params_from_iter(values)).map_err(failed)?;
     if let Some(begin) = begin.take()

@@ -21,7 +21,12 @@ pub(super) fn known(field: Known, test: &Test, needs: &mut Vec<Need>) -> String 
     let mut any = |columns: &[&str]| any_text(columns, test, needs);
     match field {
         Known::Type => any(&["event_name"]),
-        Known::Id => any(&["event_id"]),
+        Known::Id => match test {
+            Test::Equals(id) if id.is_empty() => NEVER.to_owned(),
+            // Exact, so that the hash, by which a projection is ordered, finds the row.
+            Test::Equals(id) => format!("(id_hash = {} AND event_id = {})", auditlake_store::id_hash(id), quoted(id)),
+            _ => any(&["event_id"]),
+        },
         Known::Time => time("event_time", test, needs),
         Known::Received => time("received_at", test, needs),
         Known::Org => any(&["organization_id", "organization_uuid"]),

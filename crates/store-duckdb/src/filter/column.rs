@@ -27,7 +27,16 @@ pub(super) fn known(field: Known, test: &Test, values: &mut Vec<Value>) -> Strin
     let mut any = |columns: &[&str]| any_text(columns, test, values);
     match field {
         Known::Type => any(&["event_name"]),
-        Known::Id => any(&["event_id"]),
+        Known::Id => match test {
+            Test::Equals(id) if id.is_empty() => NEVER.to_owned(),
+            // Exact, so that the hash, which is scanned in no time, finds the row.
+            Test::Equals(id) => {
+                values.push(Value::UInt(auditlake_store::id_hash(id)));
+                values.push(Value::Text(id.clone()));
+                "(id_hash = ? AND event_id = ?)".to_owned()
+            }
+            _ => any(&["event_id"]),
+        },
         Known::Time => time("event_time", test, values),
         Known::Received => time("received_at", test, values),
         Known::Org => any(&["organization_id", "organization_uuid"]),

@@ -7,8 +7,9 @@ mod filters;
 use std::collections::{BTreeMap, BTreeSet};
 
 use activity::{Activity, Enrichment, Record};
+use arrow::array::AsArray;
 use auditlake_store::{
-    Batch, BatchBuilder, Commit, SourceInfo, Writer,
+    Batch, BatchBuilder, Columns, Commit, Order, Reader, Select, SourceInfo, Writer,
     filter::{self, EnrichedView, Filter, Known, Test},
 };
 use duckdb::{params_from_iter, types::Value};
@@ -118,6 +119,31 @@ async fn finds_what_the_reference_finds() {
         some += usize::from(!truth.is_empty());
     }
     assert!(some > ROUNDS / 3, "filters that find something: {some}");
+}
+
+#[tokio::test]
+async fn a_page_is_the_head_of_all_rows() {
+    let mut dice = Dice(11);
+    let raws: Vec<String> = (0..300).map(|at| activities::random(&mut dice, at)).collect();
+    let (store, _dir) = store_of(&raws).await;
+    let ids = async |select: Select| -> Vec<String> {
+        let mut ids = Vec::new();
+        for piece in store.select(&select).await.unwrap().collect().await.unwrap() {
+            ids.extend(piece.column_by_name("eventID").unwrap().as_string::<i32>().iter().flatten().map(str::to_owned));
+        }
+        ids
+    };
+    for round in 0..120 {
+        let filter = filters::random(&mut dice, 2);
+        for order in [Order::Newest, Order::Oldest] {
+            let all = Select { filter: filter.clone(), order, columns: Columns::Raw, ..Select::default() };
+            let limit = 1 + dice.below(40);
+            let page = ids(Select { limit: Some(limit as u64), ..all.clone() }).await;
+            let mut all = ids(all).await;
+            all.truncate(limit);
+            assert_eq!(page, all, "{round}: {filter}, {limit}, {order:?}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -76,12 +76,15 @@ fn lower(text: &str) -> String {
     format!("translate({text}, 'ABCDEFGHIJKLMNOPQRSTUVWXYZ', 'abcdefghijklmnopqrstuvwxyz')")
 }
 
-/// The column `tags`: what follows from the type, and what the user agent says.
+/// The column `tags`: what follows from the type, and what the user agent says. One map of one list: making a map looks for keys that
+/// stand twice, and joining two maps does that three times.
 pub(super) fn tags() -> String {
-    const PLAIN: &str = "CASE WHEN own_read THEN \
-         MAP {'category': category, 'outcome': outcome, 'product': product, 'own_read': 'true'} \
-         ELSE MAP {'category': category, 'outcome': outcome, 'product': product} END";
-    format!("CASE WHEN agent IS NULL THEN {PLAIN} ELSE map_concat({PLAIN}, {}) END", agent_map())
+    const PLAIN: &str = "[{'key': 'category', 'value': category}, {'key': 'outcome', 'value': outcome}, {'key': 'product', 'value': product}]";
+    let agent = entries(AGENT_TAGS.map(|(name, wanted)| (name, part("agent", wanted as usize))));
+    format!(
+        "CASE WHEN own_read THEN map_from_entries({PLAIN} || [{{'key': 'own_read', 'value': 'true'}}] || CASE WHEN agent IS NULL THEN [] ELSE {agent} END) \
+         WHEN agent IS NULL THEN map_from_entries({PLAIN}) ELSE map_from_entries({PLAIN} || {agent}) END"
+    )
 }
 
 /// What stands in the data of an entry of `enrichments`, by the part that it is.
@@ -145,9 +148,14 @@ pub(crate) fn enrichment_texts() -> Vec<String> {
 }
 
 /// A map of these names and values, without those that have no value.
-fn map<const N: usize>(entries: [(&str, String); N]) -> String {
-    let entries = entries.map(|(name, value)| format!("{{'key': '{name}', 'value': {value}}}"));
-    format!("map_from_entries(list_filter([{}], lambda e: e.value IS NOT NULL))", entries.join(", "))
+fn map<const N: usize>(named: [(&str, String); N]) -> String {
+    format!("map_from_entries({})", entries(named))
+}
+
+/// What such a map is made of.
+fn entries<const N: usize>(named: [(&str, String); N]) -> String {
+    let entries = named.map(|(name, value)| format!("{{'key': '{name}', 'value': {value}}}"));
+    format!("list_filter([{}], lambda e: e.value IS NOT NULL)", entries.join(", "))
 }
 
 /// What view `activities` shows beside the 46 columns.

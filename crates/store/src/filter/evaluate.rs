@@ -8,7 +8,8 @@
 //! - **Paths.** Keys are exact; of a key that stands twice the first counts. A list on the way or at the end stands for
 //!   each of its elements, lists in lists too.
 //! - **Text.** [`Test::Equals`] and [`Test::Pattern`] take ASCII letters in upper and lower case for the same, and no
-//!   other letters.
+//!   other letters. The id of an activity is the exception: [`Test::Equals`] takes it exactly, as ids that differ in nothing
+//!   but case are two ids, and the hash that finds one without a scan knows them apart.
 //! - **Numbers** are JSON numbers, and the values of number fields. They equal a text that is written as a number
 //!   ([`super::NUMBER_PATTERN`]) of the same value: two whole numbers digit by digit, others as doubles; a whole number
 //!   equals a text with fraction or exponent only below 2⁵³, where doubles are exact. Patterns see whole numbers as their
@@ -27,7 +28,7 @@ use std::{borrow::Cow, net::IpAddr};
 use activity::{Activity, value::Value};
 
 use super::{
-    Cidr, Field, Filter, Kind, Operand, Test, View,
+    Cidr, Field, Filter, Kind, Known, Operand, Test, View,
     glob::find_ignoring_case,
     operand::{is_number, number_of, time_of},
 };
@@ -44,6 +45,9 @@ pub fn matches<V: View + ?Sized>(filter: &Filter, view: &V) -> bool {
             word_forms(word).iter().any(|form| find_ignoring_case(raw, form.as_bytes()).is_some())
         }
         Filter::Test { field, test } => match field {
+            Field::Known(Known::Id) if let Test::Equals(id) = test => {
+                view.activity().id == id.as_str() && !id.is_empty()
+            }
             Field::Known(known) => {
                 let mut found = false;
                 view.values(*known, &mut |value| {

@@ -48,7 +48,7 @@ one: `\*`, `\:`, `\(`, `\ `, `\-`, `\\`.
 
 ## What a test means
 
-- Upper and lower case of the letters A to Z are the same in values and words. Field names are exact.
+- Upper and lower case of the letters A to Z are the same in values and words. Field names are exact, and so is an activity's `id`.
 - A field may have several values: every element of a list, every id of `actor`. One that passes is enough.
 - A test of a field that is missing is false. So `-email:alice@example.com` also finds activities without an email
   address; add `email:*` to leave them out. `null` and an empty list are missing.
