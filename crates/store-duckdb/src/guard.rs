@@ -5,7 +5,12 @@
 //! deletion) fails in the read-only transaction that it runs in.
 #![allow(unsafe_code, reason = "the wrapper has no way to look at a statement without running those before it")]
 
-use std::{ffi::CStr, ffi::CString, ptr};
+use std::{
+    collections::HashSet,
+    ffi::{CStr, CString},
+    ptr,
+    sync::{LazyLock, Mutex, MutexGuard, PoisonError},
+};
 
 use auditlake_store::{Result, StoreError};
 use duckdb::ffi;
@@ -17,6 +22,31 @@ use crate::database::RawDatabase;
 /// # Errors
 /// [`StoreError::Statement`] says what is wrong with it, in the engine's words for what it cannot parse.
 pub(crate) fn check(database: &RawDatabase, text: &str) -> Result<()> {
+    // Looking plans the whole statement, some milliseconds over the views: who asks the same again is not looked at again.
+    if passed().contains(text) {
+        return Ok(());
+    }
+    look(database, text)?;
+    let mut passed = passed();
+    if text.len() <= MAX_KEPT_LENGTH {
+        if passed.len() >= MAX_KEPT {
+            passed.clear();
+        }
+        passed.insert(text.to_owned());
+    }
+    Ok(())
+}
+
+/// Texts that were looked at and may run. What kind of statement a text is depends on nothing but the text.
+fn passed() -> MutexGuard<'static, HashSet<String>> {
+    static PASSED: LazyLock<Mutex<HashSet<String>>> = LazyLock::new(Mutex::default);
+    PASSED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+const MAX_KEPT: usize = 256;
+const MAX_KEPT_LENGTH: usize = 16 * 1024;
+
+fn look(database: &RawDatabase, text: &str) -> Result<()> {
     let text = CString::new(text).map_err(|_| StoreError::Statement("the statement holds a zero byte".to_owned()))?;
     let connection = Raw::connect(database)?;
     let statements = Extracted::of(&connection, &text)?;

@@ -80,11 +80,9 @@ fn lower(text: &str) -> String {
 /// stand twice, and joining two maps does that three times.
 pub(super) fn tags() -> String {
     const PLAIN: &str = "[{'key': 'category', 'value': category}, {'key': 'outcome', 'value': outcome}, {'key': 'product', 'value': product}]";
+    const OWN: &str = "CASE WHEN own_read THEN [{'key': 'own_read', 'value': 'true'}] ELSE [] END";
     let agent = entries(AGENT_TAGS.map(|(name, wanted)| (name, part("agent", wanted as usize))));
-    format!(
-        "CASE WHEN own_read THEN map_from_entries({PLAIN} || [{{'key': 'own_read', 'value': 'true'}}] || CASE WHEN agent IS NULL THEN [] ELSE {agent} END) \
-         WHEN agent IS NULL THEN map_from_entries({PLAIN}) ELSE map_from_entries({PLAIN} || {agent}) END"
-    )
+    format!("map_from_entries({PLAIN} || {OWN} || {agent})")
 }
 
 /// What stands in the data of an entry of `enrichments`, by the part that it is.
