@@ -83,9 +83,8 @@ impl Reader for DuckStore {
         }
         let condition = condition(&from.filter, select.window, select.seqs, &mut values);
         let (table, row) = (&from.table, if from.is_hit() { "row" } else { "rowid" });
-        let text = answer(&format!(
-            "rowid IN (SELECT {row} FROM {table} WHERE {condition} ORDER BY {order} LIMIT {limit})"
-        ));
+        let text =
+            answer(&format!("rowid IN (SELECT {row} FROM {table} WHERE {condition} ORDER BY {order} LIMIT {limit})"));
         let rows = stream::run(self, stream::Query::own(text, values)).await;
         // Until here the kept rows must not go.
         drop(from);
