@@ -16,7 +16,9 @@ mod guess;
 #[cfg(test)]
 mod tests;
 
-pub use guess::{OTHER, summary as guess_summary};
+pub use guess::{
+    OTHER, resources_in_words as guess_resources, summary as guess_summary, target_in_words as guess_target,
+};
 
 /// What can be said of an activity.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -1,14 +1,16 @@
 //! The Activity Feed contract, `GET /v1/compliance/activities`, both sides.
 //!
 //! [`Query`] and [`Page`] are what goes over the wire; [`client`] asks a feed, [`server`] answers from any [`Source`],
-//! [`conformance`] tells whether a feed keeps the contract, and [`memory`] is the source that is right by reading it.
-//! Sources that hold rows give out the cursors of [`cursor`]. Activities stay the bytes that they are: nothing here looks
-//! inside one beyond its envelope. Where rows live, how they are stored and what they mean is not known here.
+//! [`conformance`] tells whether a feed keeps the contract, [`fuzz`] is what strangers send, and [`memory`] is the source
+//! that is right by reading it. Sources that hold rows give out the cursors of [`cursor`]. Activities stay the bytes that
+//! they are: nothing here looks inside one beyond its envelope. Where rows live, how they are stored and what they mean is
+//! not known here.
 
 pub mod client;
 pub mod conformance;
 pub mod cursor;
 pub mod error;
+pub mod fuzz;
 mod key;
 pub mod memory;
 mod page;

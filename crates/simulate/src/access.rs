@@ -45,6 +45,14 @@ impl Recorder {
         }
     }
 
+    /// The time of the access with this id, if it can be read by `now`.
+    pub(crate) fn locate(&self, id: Id, now: Micros) -> Option<Micros> {
+        // Its id was made with its time.
+        let at = id.parts().1 as Micros;
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.get(&(at, id)).filter(|echo| echo.visible <= now).map(|echo| echo.at)
+    }
+
     /// Those whose time lies in `from..to`, in order.
     pub(crate) fn between(&self, from: Micros, to: Micros) -> Vec<Echo> {
         if from >= to {

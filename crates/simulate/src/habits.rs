@@ -3,11 +3,13 @@
 //! Everything of a day follows from the person and the day's number. Where a session refers to an earlier one (a chat that
 //! is opened again, or deleted), the earlier one is computed again; it never has to be remembered.
 
+use std::ops::Range;
+
 use crate::{
     calendar::{DAY, HOUR, MINUTE, Micros, is_weekend},
     devices::Client,
     event::Event,
-    hash::{below, mix, permille},
+    hash::{below, mix, permille, unmix, unmix_with},
     networks::NetworkKind,
     people::{Organization, Role},
     project::Project,
@@ -21,6 +23,12 @@ const LONGEST: Micros = 4 * HOUR;
 /// A local day's events lie between these, counted from its midnight.
 const EARLIEST: Micros = 6 * HOUR;
 const LATEST: Micros = 22 * HOUR + LONGEST;
+/// A day has no more sessions than this.
+const MOST_SESSIONS: u64 = 40;
+/// What the luck of signing in and out is mixed of beside the person, and the numbers of the two stories.
+const SIGNING: u64 = 0xda7;
+const SIGN_IN: u64 = 3;
+const SIGN_OUT: u64 = 5;
 /// A chat is deleted on the third day or not at all, so that everybody can tell whether it still exists.
 const DELETED_AFTER: i64 = 3;
 
@@ -139,14 +147,14 @@ impl<'a> Life<'a> {
     /// Signs in before the first session and, now and then, out after the last.
     fn signing(&self, day: i64, (begins, ends): (Micros, Micros), out: &mut Vec<Event>) {
         let Life { habits, who, traits, span, .. } = *self;
-        let luck = mix(traits.hash, day as u64 ^ 0xda7);
+        let luck = mix(traits.hash, day as u64 ^ SIGNING);
         let at = begins - 2 * MINUTE - below(mix(luck, 2), 400_000_000) as Micros;
         if at >= self.start && at < span.to && at + 5 * MINUTE >= span.from && permille(mix(luck, 1), 620) {
-            self.tell(&by(habits.sign_in, mix(luck, 3), at, who, traits), out);
+            self.tell(&by(habits.sign_in, mix(luck, SIGN_IN), at, who, traits), out);
         }
         let at = ends + below(mix(luck, 6), HOUR as u64) as Micros;
         if at >= self.start && at < span.to && at >= span.from && permille(mix(luck, 4), 110) {
-            self.tell(&by(habits.sign_out, mix(luck, 5), at, who, traits), out);
+            self.tell(&by(habits.sign_out, mix(luck, SIGN_OUT), at, who, traits), out);
         }
     }
 
@@ -212,11 +220,11 @@ impl<'a> Life<'a> {
             ..by(story, root, begins, who, traits)
         };
         if local_day(traits.city, project.begins) == day {
-            self.tell(&of_project(habits.project_begins, mix(project.root, 1), project.begins), out);
+            self.tell(&of_project(habits.project_begins, project.story_root(true), project.begins), out);
         }
         if day == project.last_day {
             let ends = traits.midnight(day) + 15 * HOUR;
-            self.tell(&of_project(habits.project_ends, mix(project.root, 2), ends), out);
+            self.tell(&of_project(habits.project_ends, project.story_root(false), ends), out);
         }
     }
 }
@@ -228,7 +236,19 @@ fn count(traits: &Traits, day: i64) -> u64 {
         return 1 + luck % 2;
     }
     let role = if traits.role == Role::PrimaryOwner { 50 } else { 100 };
-    (u64::from(traits.busy) * role * (60 + below(luck, 80)) * 103 / 10_000_000).clamp(1, 40)
+    (u64::from(traits.busy) * role * (60 + below(luck, 80)) * 103 / 10_000_000).clamp(1, MOST_SESSIONS)
+}
+
+/// The one of `days` on which the session with this root is, if it is one of the person with this hash: what [`session`]
+/// and [`Life::signing`] make of a day, undone.
+pub(crate) fn day_of_root(story: &Story, root: u64, hash: u64, days: &Range<i64>) -> Option<i64> {
+    let signing = |number| (unmix(hash, unmix_with(number, root)) ^ SIGNING) as i64;
+    let is_one = |day: &i64| days.contains(day);
+    match story.name {
+        "sign_in" => Some(signing(SIGN_IN)).filter(is_one),
+        "sign_out" => Some(signing(SIGN_OUT)).filter(is_one),
+        _ => (0..MOST_SESSIONS).map(|number| unmix(hash, unmix_with(number, root)) as i64).find(is_one),
+    }
 }
 
 /// The root and the beginning of the session with this number on a day with these working hours.

@@ -14,6 +14,23 @@ const fn finish(mut x: u64) -> u64 {
     x ^ (x >> 31)
 }
 
+/// The `b` with which `a` was mixed, from what came out: nothing of it is lost.
+pub(crate) const fn unmix(a: u64, mixed: u64) -> u64 {
+    unfinish(unfinish(mixed) ^ a).wrapping_sub(0x9e37_79b9_7f4a_7c15)
+}
+
+/// The `a` which was mixed with `b`, from what came out.
+pub(crate) const fn unmix_with(b: u64, mixed: u64) -> u64 {
+    unfinish(mixed) ^ finish(b.wrapping_add(0x9e37_79b9_7f4a_7c15))
+}
+
+/// Undoes [`finish`], step by step: the factors are the inverses of its own.
+const fn unfinish(mut x: u64) -> u64 {
+    x = (x ^ (x >> 31) ^ (x >> 62)).wrapping_mul(0x3196_42b2_d24d_8ec3);
+    x = (x ^ (x >> 27) ^ (x >> 54)).wrapping_mul(0x96de_1b17_3f11_9089);
+    x ^ (x >> 30) ^ (x >> 60)
+}
+
 /// The hash of a name, so that data files can refer to things by word.
 pub(crate) fn named(text: &str) -> u64 {
     xxhash_rust::xxh3::xxh3_64(text.as_bytes())
@@ -56,5 +73,20 @@ impl Draw {
     /// From `low` to `high`, both included.
     pub(crate) const fn between(&mut self, low: i64, high: i64) -> i64 {
         low + below(self.next(), (high - low + 1) as u64) as i64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_mixed_is_told_apart_again() {
+        let mut draw = Draw::new(7);
+        for _ in 0..1_000 {
+            let (a, b) = (draw.next(), draw.next());
+            let mixed = mix(a, b);
+            assert_eq!((unmix(a, mixed), unmix_with(b, mixed)), (b, a));
+        }
     }
 }

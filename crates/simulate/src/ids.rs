@@ -2,7 +2,7 @@
 //!
 //! An id is 128 bits. Its digits are fixed in width and in ASCII order, so sorting the numbers sorts the texts.
 
-use crate::hash::mix;
+use crate::hash::{mix, unmix};
 
 const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
@@ -29,6 +29,12 @@ impl Id {
     pub(crate) const fn of(root: u64, what: u64) -> Id {
         let first = mix(root, what);
         Id(first, mix(first, root))
+    }
+
+    /// The root and the number that it follows from, if it was made by [`Id::of`]; two other numbers otherwise.
+    pub(crate) const fn parts(self) -> (u64, u64) {
+        let root = unmix(self.0, self.1);
+        (root, unmix(root, self.0))
     }
 
     /// Writes `01` and the 22 digits.
@@ -96,6 +102,7 @@ mod tests {
         ids.sort();
         let texts: Vec<String> = ids.iter().map(|id| id.text("activity_")).collect();
         assert!(texts.is_sorted());
+        assert_eq!(Id::of(7, 12).parts(), (7, 12));
         for (id, text) in ids.iter().zip(&texts) {
             assert_eq!(text.len(), "activity_01".len() + 22);
             assert_eq!(Id::parse(&text["activity_".len()..]), Some(*id));

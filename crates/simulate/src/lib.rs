@@ -1,8 +1,8 @@
 //! A simulated organization: its people, their habits, its machines, and what attackers do to it, as an Activity Feed.
 //!
 //! Everything follows from a seed. Pages are computed, not stored, so a billion activities cost no memory: `stream` makes
-//! the events of any span of time, `source` finds a page among them, `render` writes the JSON of what is served. What
-//! happens is data, in `data/` (`script`). Faults are in [`faults`]; the truth, against which a collector is compared, in
+//! the events of any span of time, `source` finds a page among them, `locate` an activity by its id, `render` writes the JSON
+//! of what is served. What happens is data, in `data/` (`script`). Faults are in [`faults`]; the truth, against which a collector is compared, in
 //! `truth`. Where a store lives and how HTTP is spoken is not known here.
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test fails by panicking"))]
 
@@ -17,6 +17,7 @@ pub mod faults;
 mod habits;
 mod hash;
 mod ids;
+mod locate;
 mod networks;
 mod people;
 mod project;

@@ -72,6 +72,12 @@ impl Placed {
         self.silence.is_some_and(|(off, on)| off < at && at < on)
     }
 
+    /// The moments between which it lies, if it is the one with this root.
+    pub(crate) fn of_root(&self, root: u64) -> Option<(Micros, Micros)> {
+        let Telling { begins, story, .. } = self.telling;
+        (self.telling.root == root).then_some((begins, begins + story.span + 1))
+    }
+
     /// Appends its events.
     pub(crate) fn tell(&self, organization: &Organization, span: &Span, out: &mut Vec<Event>) {
         self.telling.tell(organization, span, out);

@@ -5,7 +5,14 @@ use std::sync::atomic::Ordering;
 use feed::server::{Access, AccessLog, FaultRequest, KeyError, KeyIdentity, Keys, Plan, same_secret};
 use jiff::{SignedDuration, Timestamp};
 
-use crate::{Simulation, hash::happens, simulation::skew};
+use crate::{Simulation, hash::happens, script::kind_of, simulation::skew, unknown};
+
+impl Simulation {
+    /// Whether an activity type exists: in the catalogue, or among what this feed sends beyond it.
+    pub fn has_type(&self, name: &str) -> bool {
+        kind_of(name).is_some() || (self.stream.unknown > 0.0 && unknown::is_unknown(name))
+    }
+}
 
 #[async_trait::async_trait]
 impl Keys for Simulation {

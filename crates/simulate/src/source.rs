@@ -9,6 +9,7 @@ use crate::{
     calendar::{HOUR, Micros},
     cursor::{self, Key},
     event::Event,
+    ids::Id,
     script::TypeSet,
     wanted::Wanted,
 };
@@ -33,11 +34,13 @@ impl Simulation {
         let mut wanted = Wanted::new(&self.stream, query, now);
         let forward = match &query.cursor {
             Some(Cursor::Before(text)) => {
-                wanted.narrow(cursor::parse(text)?, query.order == Order::Desc);
+                let behind = query.order == Order::Desc;
+                wanted.narrow(self.anchor(text, behind)?, behind);
                 false
             }
             Some(Cursor::After(text)) => {
-                wanted.narrow(cursor::parse(text)?, query.order == Order::Asc);
+                let behind = query.order == Order::Asc;
+                wanted.narrow(self.anchor(text, behind)?, behind);
                 true
             }
             None => true,
@@ -52,6 +55,17 @@ impl Simulation {
         }
         let page = self.render(&rows, has_more);
         Ok(self.memory.end_early(query, page, &self.faults))
+    }
+
+    /// Where a cursor stands: it says so itself, or is the id of an activity, and then of both its deliveries if it has two.
+    fn anchor(&self, text: &str, behind: bool) -> Result<Key, ApiError> {
+        match text.strip_prefix("activity_").and_then(Id::parse) {
+            Some(id) => {
+                let at = self.locate(id).ok_or_else(|| ApiError::unknown_cursor(text))?;
+                Ok((at, id, u8::from(behind)))
+            }
+            None => cursor::parse(text),
+        }
     }
 
     /// The first `count` wanted rows, from the low or the high end.

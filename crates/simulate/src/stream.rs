@@ -25,9 +25,9 @@ static HABITS: LazyLock<Habits<'static>> = LazyLock::new(|| Habits::new(book()))
 pub(crate) struct Stream {
     pub(crate) organization: Organization,
     pub(crate) start: Micros,
-    scenarios: Vec<Placed>,
+    pub(crate) scenarios: Vec<Placed>,
     /// The share of extra activities that no catalogue knows.
-    unknown: f64,
+    pub(crate) unknown: f64,
     chunk: Micros,
     kept: Mutex<Vec<(i64, Arc<Vec<Event>>)>>,
     numbers: OnceLock<HashMap<Id, u32>>,

@@ -26,8 +26,13 @@ pub(crate) struct Traits {
 }
 
 impl Organization {
+    /// What everything that is special to a person follows from, [`Traits::hash`].
+    pub(crate) fn traits_hash(&self, number: u32) -> u64 {
+        mix(mix(self.seed, 0x7ea), u64::from(number))
+    }
+
     pub(crate) fn traits(&self, number: u32) -> Traits {
-        let hash = mix(mix(self.seed, 0x7ea), u64::from(number));
+        let hash = self.traits_hash(number);
         let role = match number {
             0 => Role::PrimaryOwner,
             _ if number <= self.admins => Role::Admin,

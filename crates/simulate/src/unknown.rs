@@ -2,11 +2,13 @@
 //!
 //! They are part of the truth: a collector has to keep them as they are.
 
+use std::ops::Range;
+
 use crate::{
     calendar::{HOUR, Micros},
     devices::Client,
     event::{Actor, Event, UNKNOWN},
-    hash::{below, happens, mix},
+    hash::{below, happens, mix, unmix, unmix_with},
     ids::Id,
     networks::NetworkKind,
     people::{Organization, Unit},
@@ -19,14 +21,38 @@ use crate::{
 /// How many kinds of unknown there are.
 const KINDS: u8 = 6;
 
+/// The number that their ids are made with.
+pub(crate) const NUMBER: u64 = 4;
+/// The roots of an hour are numbered from here.
+const FIRST: u64 = 2;
+
+fn an_hour(organization: &Organization, rate: f64) -> f64 {
+    rate * A_DAY / 24.0 * f64::from(organization.people())
+}
+
+fn of_organization(organization: &Organization) -> u64 {
+    mix(organization.seed, 0x0bad)
+}
+
+/// The one of `hours` in which the unknown event with this root lies: what [`events`] makes of an hour, undone.
+pub(crate) fn hour_of_root(organization: &Organization, rate: f64, root: u64, hours: &Range<i64>) -> Option<i64> {
+    let hour = |number| unmix(of_organization(organization), unmix_with(FIRST + number, root)) as i64;
+    (0..=an_hour(organization, rate) as u64).map(hour).find(|hour| hours.contains(hour))
+}
+
+/// Whether a type is one of those that no catalogue has.
+pub(crate) fn is_unknown(name: &str) -> bool {
+    (0..KINDS).any(|turn| kind(turn).is_none() && self::name(turn) == name)
+}
+
 /// Appends the unknown events of the span, `rate` of all that happens.
 pub(crate) fn events(organization: &Organization, rate: f64, span: &Span, out: &mut Vec<Event>) {
-    let an_hour = rate * A_DAY / 24.0 * f64::from(organization.people());
+    let an_hour = an_hour(organization, rate);
     for hour in span.from.div_euclid(HOUR)..=span.to.div_euclid(HOUR) {
-        let root = mix(mix(organization.seed, 0x0bad), hour as u64);
+        let root = mix(of_organization(organization), hour as u64);
         let count = an_hour as u64 + u64::from(happens(mix(root, 1), an_hour.fract()));
         for number in 0..count {
-            let root = mix(root, 2 + number);
+            let root = mix(root, FIRST + number);
             let at = hour * HOUR + below(mix(root, 1), HOUR as u64) as Micros;
             let turn = (root % u64::from(KINDS)) as u8;
             if at < span.from || at >= span.to || kind(turn).is_some_and(|kind| !span.types.has(kind)) {
@@ -42,7 +68,7 @@ pub(crate) fn events(organization: &Organization, rate: f64, span: &Span, out: &
                 place: NetworkKind::Office,
                 city: traits.city,
             };
-            let id = Id::of(root, 4);
+            let id = Id::of(root, NUMBER);
             out.push(Event { at, id, story: root, project: 0, actor, target: who, step: UNKNOWN, turn, label: 0 });
         }
     }

@@ -61,6 +61,10 @@ const CHANGED: [&str; 13] = [
     "toggled",
     "updated",
 ];
+/// Ends of fields that hold ids.
+const ENDS: [&str; 4] = ["_id", "_ids", "_uuid", "_uuids"];
+/// Those that hold one.
+const ENDS_OF_ONE: [&str; 2] = ["_id", "_uuid"];
 /// Ids that only tie records together: nothing that anybody touched.
 const TRACES: [&str; 9] = [
     "correlation_id",
@@ -109,6 +113,18 @@ pub fn summary(name: &str) -> String {
     format!("Not in the catalogue yet; by its name: {words}")
 }
 
+/// Which field names the target of a type that the catalogue does not have, in words.
+pub fn target_in_words(name: &str) -> String {
+    let of_thing = things(name).flat_map(|thing| ENDS_OF_ONE.map(|end| format!("{thing}{end}")));
+    let fields: Vec<String> = of_thing.chain(TARGETS.map(str::to_owned)).collect();
+    format!("the first of {} that is there", fields.join(", "))
+}
+
+/// Which fields name the resources of a type that the catalogue does not have, in words.
+pub fn resources_in_words() -> String {
+    format!("every field, however deep, that ends in {}, but {}", ENDS.join(", "), TRACES.join(", "))
+}
+
 /// Calls `each` for every value, however deep, whose key says that it is an id and that looks like one.
 pub(super) fn each_resource<'f>(fields: &'f Fields, each: &mut dyn FnMut(Cow<'f, str>)) {
     for (key, value) in fields {
@@ -128,8 +144,7 @@ fn visit<'f>(key: &str, value: &'f Value, each: &mut dyn FnMut(Cow<'f, str>)) {
 }
 
 fn is_id_key(key: &str) -> bool {
-    let ends = ["_id", "_ids", "_uuid", "_uuids"].iter().any(|end| key.ends_with(end));
-    ends && !TRACES.contains(&key)
+    ENDS.iter().any(|end| key.ends_with(end)) && !TRACES.contains(&key)
 }
 
 fn is_id(value: &str) -> bool {
@@ -141,16 +156,16 @@ fn is_id(value: &str) -> bool {
 /// The target by the thing that the name speaks of, `claude_widget_deleted` → `claude_widget_id` or `widget_id`, else
 /// by the fields that mostly name one.
 pub(super) fn target<'f>(name: &str, fields: &'f Fields) -> Option<Cow<'f, str>> {
+    let is_of = |key: &str, thing: &str| ENDS_OF_ONE.iter().any(|end| key.strip_suffix(end) == Some(thing));
+    things(name)
+        .find_map(|thing| scalar(fields, |key| is_of(key, thing)))
+        .or_else(|| TARGETS.iter().find_map(|target| scalar(fields, |key| key == *target)))
+}
+
+/// The thing that a name speaks of, with fewer and fewer words in front.
+fn things(name: &str) -> impl Iterator<Item = &str> {
     let thing = name.rsplit_once('_').map_or(name, |(thing, _)| thing);
-    let mut tail = Some(thing);
-    while let Some(words) = tail {
-        let is_key = |key: &str| key.strip_suffix("_id").or(key.strip_suffix("_uuid")) == Some(words);
-        if let Some(id) = scalar(fields, is_key) {
-            return Some(id);
-        }
-        tail = words.split_once('_').map(|(_, rest)| rest);
-    }
-    TARGETS.iter().find_map(|target| scalar(fields, |key| key == *target))
+    std::iter::successors(Some(thing), |thing| thing.split_once('_').map(|(_, rest)| rest))
 }
 
 fn scalar<'f>(fields: &'f Fields, is_key: impl Fn(&str) -> bool) -> Option<Cow<'f, str>> {

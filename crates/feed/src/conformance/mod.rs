@@ -2,8 +2,9 @@
 //!
 //! First a [`sample`] is taken: a window in the past, so that what arrives meanwhile does not matter, and all its
 //! activities. Then every check asks something of that window and compares the answer with what the sample says must
-//! come. A check that the feed's data cannot decide (no ties, one user only) is skipped and says so. Any server will do:
-//! nothing here knows what is behind it.
+//! come. A check that the feed's data cannot decide (no ties, one user only) is skipped and says so. So is what needs a
+//! sample that could not be taken; check `sample` fails then, if the feed is to blame. Any server will do: nothing here
+//! knows what is behind it.
 
 mod filters;
 mod http;
@@ -94,15 +95,14 @@ macro_rules! tasks {
 }
 use tasks;
 
-const GROUPS: [&[Task]; 7] =
-    [http::TASKS, shape::TASKS, order::TASKS, limits::TASKS, walk::TASKS, window::TASKS, filters::TASKS];
+const GROUPS: [&[Task]; 8] =
+    [sample::TASKS, http::TASKS, shape::TASKS, order::TASKS, limits::TASKS, walk::TASKS, window::TASKS, filters::TASKS];
 
 /// Makes all checks of the feed that `client` asks; `heard` gets each as soon as it is done.
 pub async fn run(client: &Client, options: &Options, mut heard: impl FnMut(&Check)) -> Report {
     let mut trial = Trial::new(client.clone(), options.retries);
     let mut report = Report::default();
     let truth = Truth::take(&mut trial, options).await;
-    trial.take_asked();
     for task in GROUPS.into_iter().flatten() {
         let verdict = (task.run)(&mut trial, &truth).await;
         let check = verdict_of(task, verdict, trial.take_asked());

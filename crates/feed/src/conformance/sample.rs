@@ -4,35 +4,40 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{
     Options,
-    trial::{Row, Seen, Stop, Trial, Verdict, skip},
+    trial::{Row, Seen, Stop, Trial, Verdict, fail, skip},
 };
 use crate::{MAX_LIMIT, Query, Window};
+
+super::tasks! {
+    "sample" "a window of the past gives its activities, to compare everything else with" taken
+}
 
 /// The sample: `rows` are all activities of `window`, newest first, as the feed gave them.
 #[derive(Debug, Default)]
 pub(super) struct Truth {
     window: Window,
     rows: Vec<Row>,
+    /// How many were asked for.
+    limit: u32,
     /// Why there are no rows.
-    trouble: String,
+    trouble: Option<Stop>,
 }
 
 /// Fewer activities than this are not worth a sample of their own.
 const FEW: usize = 150;
 
 impl Truth {
-    /// Takes the sample. If the feed has nothing or does not answer, it is empty and every check that needs it skips.
+    /// Takes the sample; [`taken`] judges what came of it. If the feed has nothing or does not answer, it is empty and every
+    /// check that needs it skips.
     pub async fn take(trial: &mut Trial, options: &Options) -> Truth {
-        match Truth::try_take(trial, options).await {
-            Ok(truth) => truth,
-            Err(Stop::Fail(why) | Stop::Skip(why)) => {
-                Truth { trouble: format!("no sample: {why}"), ..Truth::default() }
-            }
+        let limit = options.sample.clamp(1, MAX_LIMIT);
+        match Truth::try_take(trial, options, limit).await {
+            Ok(truth) => Truth { limit, ..truth },
+            Err(trouble) => Truth { limit, trouble: Some(trouble), ..Truth::default() },
         }
     }
 
-    async fn try_take(trial: &mut Trial, options: &Options) -> Verdict<Truth> {
-        let limit = options.sample.clamp(1, MAX_LIMIT);
+    async fn try_take(trial: &mut Trial, options: &Options, limit: u32) -> Verdict<Truth> {
         let settle = SignedDuration::try_from(options.settle).unwrap_or(SignedDuration::from_hours(1));
         // Whole seconds: not every feed reads finer digits than its own.
         let settled = Timestamp::from_second(Timestamp::now().as_second()).and_then(|now| now.checked_sub(settle));
@@ -46,6 +51,9 @@ impl Truth {
         let Some(newest) = newest.rows.first() else { return skip("the feed has no activities") };
         let until = newest.created_at.checked_add(SignedDuration::from_micros(1)).unwrap_or(Timestamp::MAX);
         let seen = Truth::before(trial, until, limit).await?;
+        if !seen.rows.iter().any(|row| row.id == newest.id) {
+            return fail(format!("{} of {} is missing from what lies before {until}", newest.id, newest.created_at));
+        }
         Truth::of(seen, until)
     }
 
@@ -66,7 +74,7 @@ impl Truth {
             return skip("the feed has no activities, or all of one instant");
         };
         let window = Window { gte: Some(oldest), lt: Some(until), ..Window::default() };
-        Ok(Truth { window, rows, trouble: String::new() })
+        Ok(Truth { window, rows, ..Truth::default() })
     }
 
     /// A query for the window.
@@ -79,13 +87,18 @@ impl Truth {
         Query { limit: (self.rows.len() as u32).div_ceil(10).max(1), ..self.query() }
     }
 
+    /// As many activities as the sample was to have.
+    pub fn limit(&self) -> u32 {
+        self.limit
+    }
+
     /// All rows, newest first, if there are as many as a check needs.
     pub fn rows(&self, at_least: usize) -> Verdict<Vec<&Row>> {
         if self.rows.len() >= at_least.max(1) {
             return Ok(self.rows.iter().collect());
         }
-        if self.rows.is_empty() {
-            return skip(if self.trouble.is_empty() { "no sample" } else { self.trouble.as_str() });
+        if let Some(Stop::Fail(why) | Stop::Skip(why)) = &self.trouble {
+            return skip(format!("no sample: {why}"));
         }
         skip(format!("the sample has {} activities, this needs {at_least}", self.rows.len()))
     }
@@ -125,5 +138,13 @@ impl Truth {
         let middle = rows[rows.len() / 2].created_at;
         let (newest, oldest) = (rows[0].created_at, rows[rows.len() - 1].created_at);
         if middle < newest && middle > oldest { Ok(middle) } else { skip("the sample has too few instants") }
+    }
+}
+
+/// A feed that gives no sample although it must has failed already, whatever else could be said of it.
+async fn taken(_: &mut Trial, truth: &Truth) -> Verdict {
+    match &truth.trouble {
+        None => Ok(format!("{} activities", truth.rows.len())),
+        Some(trouble) => Err(trouble.clone()),
     }
 }

@@ -44,8 +44,8 @@ async fn page_fields(trial: &mut Trial, _: &Truth) -> Verdict {
 }
 
 async fn envelope(trial: &mut Trial, truth: &Truth) -> Verdict {
-    // Reading the rows has checked id, type and actor; the zone is left.
-    let seen = trial.page(&Query { limit: 200, ..truth.query() }).await?;
+    // Reading the rows has checked id, type and actor; the zone is left. Without a sample, the newest are looked at.
+    let seen = trial.page(&Query { limit: truth.limit(), ..truth.query() }).await?;
     for row in &seen.rows {
         let value: Value = serde_json::from_slice(&row.raw).unwrap_or_default();
         let created_at = value["created_at"].as_str().unwrap_or("");

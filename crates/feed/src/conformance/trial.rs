@@ -15,7 +15,7 @@ use crate::{
 pub(super) type Verdict<T = String> = Result<T, Stop>;
 
 /// Why a check ends before its good end.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum Stop {
     Fail(String),
     Skip(String),

@@ -9,6 +9,7 @@ use std::borrow::Cow;
 
 use form_urlencoded::Serializer;
 use jiff::Timestamp;
+use uuid::Uuid;
 
 use super::{Cursor, Order, Query, Window, timestamp};
 use crate::{ApiError, MAX_LIMIT};
@@ -45,7 +46,7 @@ impl Query {
                 TYPES => query.activity_types.push(value.into_owned()),
                 EXCLUDED_TYPES => query.exclude_activity_types.push(value.into_owned()),
                 ACTORS | USERS => query.actor_ids.push(value.into_owned()),
-                ORGANIZATIONS => query.organization_ids.push(value.into_owned()),
+                ORGANIZATIONS => organization(value, &mut query.organization_ids),
                 name => scalars.keep(name, value)?,
             }
         }
@@ -96,6 +97,17 @@ fn list_name(name: &str) -> Option<&'static str> {
         return None;
     }
     [TYPES, EXCLUDED_TYPES, ACTORS, USERS, ORGANIZATIONS].into_iter().find(|list| list.strip_suffix("[]") == Some(bare))
+}
+
+/// An organization by its UUID is the same in capitals. The feed writes small letters; what was given is asked for as
+/// well, because a lake may hold what others wrote.
+fn organization(value: Cow<'_, str>, ids: &mut Vec<String>) {
+    let small = value.to_ascii_lowercase();
+    // A UUID of this length has its hyphens; without them, it is no spelling of the feed's.
+    if small != value && value.len() == 36 && Uuid::try_parse(&value).is_ok() {
+        ids.push(small);
+    }
+    ids.push(value.into_owned());
 }
 
 fn check_types(query: &Query, known: impl Fn(&str) -> bool) -> Result<(), ApiError> {

@@ -75,6 +75,16 @@ fn reads_lists_in_every_spelling() {
 }
 
 #[test]
+fn a_uuid_is_the_same_in_capitals() {
+    let small = "abcdef01-2345-6789-abcd-ef0123456789";
+    let large = small.to_uppercase();
+    assert_eq!(parse(&format!("organization_ids[]={large}")).organization_ids, [small, &large]);
+    for same in [small, "org_01ABC", "ABCDEF01", "ABCDEF0123456789ABCDEF0123456789", &format!("X{}", &large[1..])] {
+        assert_eq!(parse(&format!("organization_ids[]={same}")).organization_ids, [same]);
+    }
+}
+
+#[test]
 fn says_what_is_wrong() {
     insta::assert_snapshot!(
         [

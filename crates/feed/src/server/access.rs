@@ -29,9 +29,13 @@ pub struct Access {
     pub status: u16,
     /// The `request-id` that it was answered.
     pub request_id: String,
-    /// The key, if it was a good one.
+    /// The key, if there is one of that text, and be it a revoked one.
     pub key_id: Option<String>,
-    /// Where the connection comes from, if the server was started so that it knows.
+    /// Whether a request of the budget was spent on it. Of those that cost nothing anybody can send any number.
+    pub is_charged: bool,
+    /// The name and port that it was sent to, as it says itself: anybody can write anything there.
+    pub host: Option<String>,
+    /// Where it comes from, if the server was started so that it knows; behind a proxy, what the proxy says.
     pub ip: Option<IpAddr>,
     /// The `user-agent` header.
     pub user_agent: Option<String>,
@@ -45,11 +49,15 @@ pub struct Access {
 const MAX_CHARS: usize = 4_096;
 
 impl Access {
-    /// What is known when a request comes in.
-    pub(super) fn begin(request: &Parts) -> Access {
+    /// What is known when a request comes in, `is_proxied` by a proxy that is believed.
+    pub(super) fn begin(request: &Parts, is_proxied: bool) -> Access {
         let text = |text: &str| text.chars().take(MAX_CHARS).collect::<String>();
         let url = request.uri.path_and_query().map_or("/", |url| url.as_str());
         let user_agent = request.headers.get(http::header::USER_AGENT);
+        let host = match request.uri.authority() {
+            Some(authority) => Some(authority.as_str()),
+            None => request.headers.get(http::header::HOST).and_then(|host| host.to_str().ok()),
+        };
         Access {
             at: Timestamp::now(),
             method: text(request.method.as_str()),
@@ -57,12 +65,27 @@ impl Access {
             status: 0,
             request_id: new_request_id(),
             key_id: None,
-            ip: request.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip()),
+            is_charged: false,
+            host: host.map(text),
+            ip: peer(request, is_proxied),
             user_agent: user_agent.map(|value| text(&String::from_utf8_lossy(value.as_bytes()))),
             activities: 0,
             elapsed: Duration::ZERO,
         }
     }
+}
+
+/// Who asks: whoever has connected, or whom the proxy before us names.
+fn peer(request: &Parts, is_proxied: bool) -> Option<IpAddr> {
+    if is_proxied {
+        // The last one is what the proxy itself has seen; those before it anybody can write.
+        let told = request.headers.get_all("x-forwarded-for").iter().next_back().and_then(|line| line.to_str().ok());
+        let last = told.and_then(|line| line.rsplit(',').next()).map(str::trim);
+        if let Some(address) = last.and_then(|last| last.parse().ok()) {
+            return Some(address);
+        }
+    }
+    request.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip())
 }
 
 /// An id of the form that the feed's own have: `req_01` and 22 letters and digits, later ones sorting later.

@@ -12,7 +12,7 @@ use futures::FutureExt;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
 use jiff::{SignedDuration, Timestamp, Unit};
 
-use super::{Access, Fault, FaultRequest, KeyError, Plan, SCOPE, Server, budget::Standing, faults::spoil};
+use super::{Access, Fault, FaultRequest, KeyError, KeyIdentity, Plan, SCOPE, Server, budget::Standing, faults::spoil};
 use crate::{ApiError, KeyKind, PATH, Page, Query};
 
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
@@ -32,7 +32,8 @@ struct Call {
 pub(super) async fn handle(State(server): State<Arc<Server>>, request: Request<Body>) -> Response<Body> {
     let started = Instant::now();
     let (parts, _body) = request.into_parts();
-    let mut call = Call { access: Access::begin(&parts), standing: None, fault: None };
+    let access = Access::begin(&parts, server.is_proxied);
+    let mut call = Call { access, standing: None, fault: None };
     let answered = AssertUnwindSafe(server.answer(&parts, &mut call)).catch_unwind().await;
     let page = answered.unwrap_or_else(|_| {
         tracing::error!(request_id = call.access.request_id, "answering a feed request panicked");
@@ -55,20 +56,15 @@ pub(super) async fn handle(State(server): State<Arc<Server>>, request: Request<B
 
 impl Server {
     async fn answer(&self, parts: &Parts, call: &mut Call) -> Result<Page, ApiError> {
-        if parts.uri.path() != PATH {
-            return Err(ApiError::new(404, format!("unknown path: this feed answers at {PATH}")));
+        let key = self.identify(&parts.headers, &mut call.access).await;
+        if let Some(error) = misdirected(parts) {
+            if let Ok(key) = key {
+                self.charge(&key, call)?;
+            }
+            return Err(error);
         }
-        if !matches!(parts.method, Method::GET | Method::HEAD) {
-            return Err(ApiError::new(405, "method not allowed: use GET"));
-        }
-        let key = self.identify(&parts.headers).await?;
-        call.access.key_id = Some(key.id.clone());
-        let taken = self.budgets.take(&key, Instant::now());
-        call.standing = Some(taken.unwrap_or_else(|over| over));
-        if let Err(over) = taken {
-            let message = format!("more than {} requests a minute: wait as long as retry-after says", over.limit);
-            return Err(ApiError::rate_limited(message, Some(over.next_in)));
-        }
+        let key = key?;
+        self.charge(&key, call)?;
         let query = parts.uri.query().unwrap_or("");
         self.suffer(&FaultRequest { key_id: &key.id, query }, call).await?;
         if !key.scopes.iter().any(|scope| scope == SCOPE) {
@@ -77,19 +73,36 @@ impl Server {
         self.source.page(&Query::parse(query, &*self.known)?).await
     }
 
-    async fn identify(&self, headers: &HeaderMap) -> Result<super::KeyIdentity, ApiError> {
+    /// Whose key was sent, if it is good; a revoked one is known to the access log, too.
+    async fn identify(&self, headers: &HeaderMap, access: &mut Access) -> Result<KeyIdentity, ApiError> {
         let key = headers.get("x-api-key").map(|value| value.to_str().unwrap_or("").trim());
         let key = key.ok_or_else(|| ApiError::authentication("x-api-key header is required"))?;
         if key.is_empty() {
             return Err(ApiError::authentication("x-api-key header is empty"));
         }
-        self.keys.identify(key).await.map_err(|error| match error {
+        let identified = self.keys.identify(key).await;
+        access.key_id = match &identified {
+            Ok(KeyIdentity { id, .. }) | Err(KeyError::Revoked { id }) => Some(id.clone()),
+            Err(KeyError::Unknown | KeyError::Unavailable) => None,
+        };
+        identified.map_err(|error| match error {
             KeyError::Unknown if KeyKind::of(key) == KeyKind::ClaudeApi => ApiError::authentication(
                 "invalid x-api-key: a Claude API key (sk-ant-api03-) cannot read compliance data, use a Compliance Access Key",
             ),
             KeyError::Unknown => ApiError::authentication("invalid x-api-key"),
-            KeyError::Revoked => revoked(),
+            KeyError::Revoked { .. } => revoked(),
             KeyError::Unavailable => ApiError::internal(),
+        })
+    }
+
+    /// Spends a request of the budget.
+    fn charge(&self, key: &KeyIdentity, call: &mut Call) -> Result<(), ApiError> {
+        let taken = self.budgets.take(key, Instant::now());
+        call.standing = Some(taken.unwrap_or_else(|over| over));
+        call.access.is_charged = taken.is_ok();
+        taken.map(|_| ()).map_err(|over| {
+            let message = format!("more than {} requests a minute: wait as long as retry-after says", over.limit);
+            ApiError::rate_limited(message, Some(over.next_in))
         })
     }
 
@@ -145,6 +158,15 @@ impl Server {
             set(RATE_RESET, &reset(now, standing.full_in));
         }
     }
+}
+
+/// Why a request is none that this feed answers with a page, whoever asks.
+fn misdirected(parts: &Parts) -> Option<ApiError> {
+    if parts.uri.path() != PATH {
+        return Some(ApiError::new(404, format!("unknown path: this feed answers at {PATH}")));
+    }
+    let is_read = matches!(parts.method, Method::GET | Method::HEAD);
+    (!is_read).then(|| ApiError::new(405, "method not allowed: use GET"))
 }
 
 fn revoked() -> ApiError {

@@ -26,14 +26,17 @@ impl KeyIdentity {
 }
 
 /// Why a key does not do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
     /// There is no such key.
     #[error("no such key")]
     Unknown,
     /// There was.
-    #[error("the key is revoked")]
-    Revoked,
+    #[error("the key {id} is revoked")]
+    Revoked {
+        /// The key's id: who still uses it is worth knowing.
+        id: String,
+    },
     /// It cannot be told now; the caller is answered 500. The owner logs the cause.
     #[error("keys cannot be looked up")]
     Unavailable,

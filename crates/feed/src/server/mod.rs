@@ -1,8 +1,9 @@
 //! Answering for a feed: a router over any [`Source`], with keys, scopes, budgets and the documented errors.
 //!
-//! A request goes: key, budget, scope, query, source; each step may end it with an [`crate::ApiError`]. Whatever happens,
-//! a panic in the source too, ends in an answer with a `request-id` and in a word to the [`AccessLog`]. What rows are and
-//! where keys are kept is behind traits.
+//! A request goes: key, budget, scope, query, source; each step may end it with an [`crate::ApiError`]. What asks for
+//! another path is refused whoever asks, and costs a good key a request all the same. Whatever happens, a panic in the
+//! source too, ends in an answer with a `request-id` and in a word to the [`AccessLog`]. What rows are and where keys are
+//! kept is behind traits.
 
 mod access;
 mod answer;
@@ -31,6 +32,7 @@ pub struct Server {
     log: Option<Arc<dyn AccessLog>>,
     faults: Option<Arc<dyn Faults>>,
     budgets: Arc<budget::Budgets>,
+    is_proxied: bool,
 }
 
 impl Server {
@@ -43,6 +45,7 @@ impl Server {
             log: None,
             faults: None,
             budgets: Arc::new(budget::Budgets::new(REQUESTS_PER_MINUTE, Instant::now())),
+            is_proxied: false,
         }
     }
 
@@ -61,16 +64,21 @@ impl Server {
         Server { log: Some(log), ..self }
     }
 
+    /// Whether a reverse proxy stands before it, whose `X-Forwarded-For` is believed when it says who asks.
+    pub fn behind_proxy(self, is_proxied: bool) -> Server {
+        Server { is_proxied, ..self }
+    }
+
     /// Who decides what goes wrong.
     pub fn faults(self, faults: Arc<dyn Faults>) -> Server {
         Server { faults: Some(faults), ..self }
     }
 
-    /// The routes under `/v1/compliance`, to be merged with others.
+    /// The routes under `/v1`, to be merged with others. All of them, so that a program that asks for what this feed does
+    /// not have is told so in the feed's words and not in those of whatever is served beside it.
     pub fn router(self) -> Router {
-        let routes =
-            Router::new().route(PATH, any(answer::handle)).route("/v1/compliance/{*rest}", any(answer::handle));
-        self.finish(routes)
+        let paths = [PATH, "/v1", "/v1/", "/v1/{*rest}"];
+        self.finish(paths.into_iter().fold(Router::new(), |routes, path| routes.route(path, any(answer::handle))))
     }
 
     /// The routes for a listener of their own: every other path is a 404 of the feed's.

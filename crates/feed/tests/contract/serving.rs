@@ -15,15 +15,18 @@ async fn get(base_url: &str, path: &str, key: Option<&str>) -> (u16, http::Heade
 }
 
 async fn request(base: &str, method: http::Method, path: &str, key: Option<&str>) -> (u16, http::HeaderMap, String) {
-    _ = rustls::crypto::ring::default_provider().install_default();
-    let http = reqwest::Client::builder().no_proxy().build().expect("a client");
-    let mut request = http.request(method, format!("{base}{path}")).header("user-agent", "a test");
+    let mut request = http().request(method, format!("{base}{path}")).header("user-agent", "a test");
     if let Some(key) = key {
         request = request.header("x-api-key", key);
     }
     let response = request.send().await.expect("an answer");
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     (status, headers, response.text().await.expect("a body"))
+}
+
+fn http() -> reqwest::Client {
+    _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder().no_proxy().build().expect("a client")
 }
 
 #[tokio::test]
@@ -50,7 +53,7 @@ async fn every_error_is_as_documented() {
         assert!(headers.get("request-id").is_some_and(|id| id.as_bytes().starts_with(b"req_")), "{path}");
         assert_eq!(headers["content-type"], "application/json");
         let limited = headers.contains_key("anthropic-ratelimit-requests-limit");
-        assert_eq!(limited, status == 403 || status == 400, "{status} {path}");
+        assert_eq!(limited, matches!(status, 400 | 403 | 404), "{status} {path}");
         lines.push(format!("{status} {body}"));
     }
     insta::assert_snapshot!(lines.join("\n"), @r#"
@@ -70,7 +73,7 @@ async fn every_error_is_as_documented() {
     "#);
     let (status, headers, body) = request(&base, http::Method::POST, path, Some(KEY)).await;
     assert_eq!((status, &headers["allow"]), (405, &http::HeaderValue::from_static("GET, HEAD")));
-    assert!(body.contains("invalid_request_error"));
+    assert!(body.contains("invalid_request_error") && headers.contains_key("anthropic-ratelimit-requests-limit"));
     let (status, _, body) = request(&base, http::Method::HEAD, path, Some(KEY)).await;
     assert_eq!((status, body.as_str()), (200, ""));
 }
@@ -96,13 +99,17 @@ async fn a_page_comes_with_all_that_a_ledger_needs() {
 #[tokio::test]
 async fn a_used_up_budget_is_a_429() {
     let base = serve(server(memory(1)).requests_per_minute(3)).await;
-    // What fails to authenticate costs nothing, what lacks the scope costs one.
+    // What fails to authenticate costs nothing, what lacks the scope costs one, and so does what is not there.
     for _ in 0..5 {
         assert_eq!(get(&base, feed::PATH, Some("nobody")).await.0, 401);
+        assert_eq!(get(&base, "/v1/nothing", Some("nobody")).await.0, 404);
     }
     assert_eq!(get(&base, feed::PATH, Some("scopeless")).await.0, 403);
+    let (status, headers, _) = get(&base, "/v1/nothing", Some(KEY)).await;
+    assert_eq!((status, &headers["anthropic-ratelimit-requests-remaining"]), (404, &1.into()));
     let ask = client(&base);
-    assert!(ask.page(&Query::default()).await.is_ok() && ask.page(&Query::default()).await.is_ok());
+    assert!(ask.page(&Query::default()).await.is_ok());
+    assert_eq!(get(&base, "/v1/nothing", Some(KEY)).await.0, 429);
     let error = ask.page(&Query::default()).await.expect_err("over the budget");
     let api = error.api().expect("an answer");
     assert_eq!((api.status, &api.kind), (429, &ErrorType::RateLimit));
@@ -127,14 +134,50 @@ async fn the_owner_hears_of_every_request() {
     let base = serve(server(memory(4)).access_log(log.clone())).await;
     let (_, headers, _) = get(&base, "/v1/compliance/activities?limit=2", Some(KEY)).await;
     get(&base, "/nowhere", None).await;
+    for (path, key) in [(feed::PATH, "revoked"), ("/nowhere", KEY), ("/nowhere", "revoked"), (feed::PATH, "nobody")] {
+        get(&base, path, Some(key)).await;
+    }
+    request(&base, http::Method::DELETE, feed::PATH, Some(KEY)).await;
     let kept = log.0.lock().expect("a lock").clone();
-    assert_eq!(kept.len(), 2);
     assert_eq!(headers["request-id"], kept[0].request_id.as_str());
     assert_eq!((kept[0].status, kept[0].activities, kept[0].key_id.as_deref()), (200, 2, Some("apikey_reader")));
     assert_eq!(kept[0].url, "/v1/compliance/activities?limit=2");
     assert_eq!((kept[0].method.as_str(), kept[0].user_agent.as_deref()), ("GET", Some("a test")));
     assert!(kept[0].ip.is_some_and(|ip| ip.is_loopback()));
-    assert_eq!((kept[1].status, kept[1].key_id.as_deref()), (404, None));
+    assert_eq!(kept[0].host.as_deref(), base.strip_prefix("http://"));
+    let known: Vec<_> =
+        kept.iter().map(|access| (access.status, access.key_id.as_deref(), access.is_charged)).collect();
+    let (reader, revoked) = (Some("apikey_reader"), Some("apikey_revoked"));
+    let expected = [
+        (200, reader, true),
+        (404, None, false),
+        (401, revoked, false),
+        (404, reader, true),
+        (404, revoked, false),
+        (401, None, false),
+        (405, reader, true),
+    ];
+    assert_eq!(known, expected);
+}
+
+#[tokio::test]
+async fn a_proxy_is_believed_only_if_there_is_one() {
+    for (is_proxied, told, expected) in [
+        (false, "203.0.113.9", "127.0.0.1"),
+        (true, "203.0.113.9", "203.0.113.9"),
+        (true, "198.51.100.1, 203.0.113.9", "203.0.113.9"),
+        (true, "2001:db8::7", "2001:db8::7"),
+        (true, "nonsense", "127.0.0.1"),
+        (true, "", "127.0.0.1"),
+    ] {
+        let log = Arc::new(KeptLog::default());
+        let base = serve(server(memory(1)).access_log(log.clone()).behind_proxy(is_proxied)).await;
+        // The first line is what a client writes itself, the last one what the proxy adds.
+        let request = http().get(format!("{base}{}", feed::PATH)).header("x-forwarded-for", "192.0.2.1");
+        request.header("x-forwarded-for", told).send().await.expect("an answer");
+        let ip = log.0.lock().expect("a lock")[0].ip;
+        assert_eq!(ip.map(|ip| ip.to_string()).as_deref(), Some(expected), "{is_proxied} {told:?}");
+    }
 }
 
 /// An access log that fails.
@@ -175,11 +218,17 @@ async fn a_panic_is_a_500_and_the_server_goes_on() {
 
 #[tokio::test]
 async fn the_routes_go_beside_others() {
-    let other = axum::Router::new().route("/", axum::routing::get(|| async { "home" }));
+    let other = axum::Router::new().route("/", axum::routing::get(|| async { "home" })).fallback(|| async { "lost" });
     let base = crate::world::serve_router(other.merge(server(memory(1)).router())).await;
     assert_eq!(get(&base, "/", None).await.2, "home");
+    assert_eq!(get(&base, "/v2", None).await.2, "lost");
     assert_eq!(get(&base, feed::PATH, Some(KEY)).await.0, 200);
-    assert!(get(&base, "/v1/compliance/nothing", None).await.2.contains("not_found_error"));
+    for rest in ["", "/", "/messages", "/compliance", "/compliance/", "/compliance/nothing", "/compliance/activities/"]
+    {
+        let (status, headers, body) = get(&base, &format!("/v1{rest}"), None).await;
+        assert!(status == 404 && headers.contains_key("request-id"), "{rest}");
+        assert!(body.contains("not_found_error"), "{rest}: {body}");
+    }
 }
 
 #[tokio::test]

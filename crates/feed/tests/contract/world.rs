@@ -57,7 +57,7 @@ impl Keys for TestKeys {
             KEY => Ok(KeyIdentity::reader("apikey_reader")),
             "scopeless" => Ok(KeyIdentity { scopes: vec!["read:users".into()], ..KeyIdentity::reader("apikey_other") }),
             "two" => Ok(KeyIdentity { requests_per_minute: Some(2), ..KeyIdentity::reader("apikey_two") }),
-            "revoked" => Err(KeyError::Revoked),
+            "revoked" => Err(KeyError::Revoked { id: "apikey_revoked".into() }),
             "unavailable" => Err(KeyError::Unavailable),
             _ => Err(KeyError::Unknown),
         }

@@ -111,6 +111,13 @@ pub(crate) struct Story {
     pub(crate) types: TypeSet,
 }
 
+impl Story {
+    /// Whether a step is one of its own.
+    pub(crate) fn has(&self, step: u16) -> bool {
+        (self.first..self.first + self.steps).contains(&step)
+    }
+}
+
 /// How a person of a story is chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Casting {

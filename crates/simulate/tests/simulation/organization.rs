@@ -98,22 +98,27 @@ fn weekends_are_quiet_and_nights_too() {
     assert!(*busiest < 28 * 150, "{busiest} by one person");
 }
 
-/// What creates an entity, and the field that carries it, where all later uses of the same field have to follow.
-const CREATES: &[(&str, &str)] = &[
-    ("claude_chat_created", "claude_chat_id"),
-    ("claude_project_created", "claude_project_id"),
-    ("claude_project_document_uploaded", "claude_project_document_id"),
-    ("claude_artifact_created", "claude_artifact_id"),
-    ("claude_chat_snapshot_created", "claude_chat_snapshot_id"),
-    ("design_project_created", "design_project_id"),
-    ("admin_api_key_created", "admin_api_key_id"),
-    ("tunnel_created", "tunnel_id"),
-    ("marketplace_created", "marketplace_id"),
-    ("rbac_role_created", "role_id"),
-    ("claude_code_runner_pool_created", "runner_pool_id"),
-    ("platform_oauth_app_created", "oauth_app_id"),
-    ("org_external_key_created", "external_key_id"),
-    ("ccr_agent_proxy_profile_created", "profile_id"),
+/// What creates an entity, the field that carries it, where all later uses of the same field have to follow, and how many
+/// there were before the simulation began.
+const CREATES: &[(&[&str], &str, usize)] = &[
+    (&["claude_chat_created"], "claude_chat_id", 0),
+    (&["claude_project_created"], "claude_project_id", 0),
+    (&["claude_project_document_uploaded"], "claude_project_document_id", 0),
+    (&["claude_artifact_created"], "claude_artifact_id", 0),
+    (&["claude_chat_snapshot_created"], "claude_chat_snapshot_id", 0),
+    (&["design_project_created"], "design_project_id", 0),
+    (&["api_key_created", "platform_api_key_created"], "api_key_id", 0),
+    (&["admin_api_key_created"], "admin_api_key_id", 0),
+    (&["service_key_created"], "service_key_id", 0),
+    (&["mcp_server_created"], "mcp_server_id", 6),
+    (&["group_created"], "group_id", 12),
+    (&["tunnel_created"], "tunnel_id", 0),
+    (&["marketplace_created"], "marketplace_id", 0),
+    (&["rbac_role_created"], "role_id", 6),
+    (&["claude_code_runner_pool_created"], "runner_pool_id", 0),
+    (&["platform_oauth_app_created"], "oauth_app_id", 0),
+    (&["org_external_key_created"], "external_key_id", 0),
+    (&["ccr_agent_proxy_profile_created"], "profile_id", 0),
 ];
 
 /// What ends an entity.
@@ -122,7 +127,11 @@ const ENDS: &[(&str, &str)] = &[
     ("claude_project_deleted", "claude_project_id"),
     ("claude_project_document_deleted", "claude_project_document_id"),
     ("design_project_deleted", "design_project_id"),
+    ("scoped_api_key_deleted", "api_key_id"),
     ("admin_api_key_deleted", "admin_api_key_id"),
+    ("service_key_revoked", "service_key_id"),
+    ("mcp_server_deleted", "mcp_server_id"),
+    ("group_deleted", "group_id"),
     ("org_user_deleted", "deleted_user_id"),
     ("scim_user_deleted", "user_id"),
 ];
@@ -139,19 +148,25 @@ fn things_are_created_before_they_are_used_and_not_used_after_their_end() {
         let config = Config { seed, people, days: 80, now, pace: Pace::Frozen, ..Config::default() };
         let simulation = Simulation::new(config).unwrap();
         let mut created: HashSet<String> = HashSet::new();
+        let mut old: BTreeMap<&str, HashSet<String>> = BTreeMap::new();
+        let mut old_actors: BTreeMap<&str, HashSet<String>> = BTreeMap::new();
         let mut ended: BTreeMap<String, Timestamp> = BTreeMap::new();
         for activity in past(&simulation) {
             let json: Value = serde_json::from_slice(&activity.json).unwrap();
             let text = |field: &str| json[field].as_str().map(str::to_owned);
-            for (kind, field) in CREATES {
+            for (kinds, field, before) in CREATES {
                 let Some(id) = text(field) else { continue };
-                if activity.kind == *kind {
-                    assert!(created.insert(id), "created twice: {json:#}");
+                if kinds.contains(&activity.kind) {
+                    let is_old = old.get(field).is_some_and(|old| old.contains(&id));
+                    assert!(!is_old && created.insert(id), "created twice or too late: {json:#}");
                 } else if !may_name_anything(activity.kind) && !id.starts_with("claude_proj_sync") {
-                    let old = *field == "role_id"
-                        || *field == "claude_artifact_id"
-                            && json["actor"]["email_address"] == "unknown@invalid.internal";
-                    assert!(old || created.contains(&id), "used before it was created: {json:#}");
+                    let ghost =
+                        *field == "claude_artifact_id" && json["actor"]["email_address"] == "unknown@invalid.internal";
+                    if !ghost && !created.contains(&id) {
+                        let old = old.entry(field).or_default();
+                        old.insert(id);
+                        assert!(old.len() <= *before, "used before it was created: {json:#}");
+                    }
                 }
             }
             for (kind, field) in ENDS {
@@ -162,6 +177,15 @@ fn things_are_created_before_they_are_used_and_not_used_after_their_end() {
                 }
                 if activity.kind == *kind {
                     ended.insert(id, activity.created_at);
+                }
+            }
+            for field in ["api_key_id", "admin_api_key_id"] {
+                let Some(key) = json["actor"][field].as_str() else { continue };
+                assert!(!ended.contains_key(key), "acts after its end: {json:#}");
+                if !created.contains(key) {
+                    let old = old_actors.entry(field).or_default();
+                    old.insert(key.to_owned());
+                    assert!(old.len() <= 6, "acts before it was created: {json:#}");
                 }
             }
             if let Some(user) = json["actor"]["user_id"].as_str() {

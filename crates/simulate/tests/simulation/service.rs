@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use feed::{Order, Query, client::Client, conformance, server::Server};
+use feed::{Cursor, Order, Query, client::Client, conformance, server::Server};
 use jiff::Timestamp;
 use serde_json::Value;
 use simulate::{Config, Pace, Simulation};
@@ -12,7 +12,10 @@ async fn serve(simulation: &Arc<Simulation>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let server = Server::new(simulation.clone(), simulation.clone())
-        .known_types(|name| activity::catalog::get(name).is_some())
+        .known_types({
+            let simulation = simulation.clone();
+            move |name| simulation.has_type(name)
+        })
         .requests_per_minute(100_000)
         .access_log(simulation.clone())
         .faults(simulation.clone());
@@ -67,6 +70,44 @@ async fn every_request_leaves_its_activity() {
         truth.filter(|activity| asked.iter().any(|id| String::from_utf8_lossy(&activity.json).contains(id))).count(),
         5
     );
+}
+
+#[tokio::test]
+async fn a_type_that_the_feed_sends_may_be_asked_for() {
+    let ask = async |faults: &[&str]| {
+        let faults = faults.iter().map(|text| text.parse().unwrap()).collect();
+        let config = Config { people: 20, days: 3, pace: Pace::Frozen, faults, ..Config::default() };
+        let simulation = Arc::new(Simulation::new(config).unwrap());
+        let query = Query { activity_types: vec!["claude_dream_recorded".into()], ..Query::default() };
+        client(serve(&simulation).await, &simulation).page(&query).await
+    };
+    let page = ask(&["unknown=5%"]).await.unwrap().page;
+    assert!(!page.data.is_empty());
+    for raw in &page.data {
+        let json: Value = serde_json::from_slice(raw).unwrap();
+        assert_eq!(json["type"], "claude_dream_recorded");
+    }
+    assert_eq!(ask(&[]).await.unwrap_err().api().unwrap().status, 400, "a feed that sends none knows of none");
+}
+
+#[tokio::test]
+async fn the_id_of_an_activity_is_a_cursor() {
+    let simulation = Arc::new(Simulation::new(Config { people: 20, days: 3, ..Config::default() }).unwrap());
+    let client = client(serve(&simulation).await, &simulation);
+    let id = |raw: &feed::RawActivity| {
+        let json: Value = serde_json::from_slice(raw).unwrap();
+        json["id"].as_str().unwrap().to_owned()
+    };
+    client.page(&Query::default()).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    // What the request before has left behind is among them, and its id is as good as any other.
+    let page = client.page(&Query { limit: 30, ..Query::default() }).await.unwrap().page;
+    assert!(page.data.iter().any(|raw| String::from_utf8_lossy(raw).contains("compliance_api_accessed")));
+    for at in 0..page.data.len() - 1 {
+        let cursor = Some(Cursor::After(id(&page.data[at])));
+        let rest = client.page(&Query { cursor, limit: 30, ..Query::default() }).await.unwrap().page.data;
+        assert_eq!(rest[..page.data.len() - 1 - at], page.data[at + 1..]);
+    }
 }
 
 #[tokio::test]
