@@ -11,6 +11,7 @@ use serde_json::{Map, json};
 use crate::{
     ClickStore, Inner,
     schema::{other, quoted},
+    turn::WriterState,
 };
 
 /// So many answers stand in a statement.
@@ -72,7 +73,7 @@ impl Enriching for ClickStore {
         let asked = table.first().and_then(|row| row.number(0)).unwrap_or_default();
         let mut changed = [0; 3];
         for (count, subject) in changed.iter_mut().zip(subjects()) {
-            *count = change(inner, &base, &subject, &late).await?;
+            *count = change(inner, &mut writer, &base, &subject, &late).await?;
         }
         let [places, agents, people] = changed;
         Ok(Enriched { asked, places, agents, people })
@@ -80,7 +81,13 @@ impl Enriching for ClickStore {
 }
 
 /// How many rows say something else now.
-async fn change(inner: &Inner, base: &str, subject: &Subject, late: &LateEnrichment) -> Result<u64> {
+async fn change(
+    inner: &Inner,
+    writer: &mut WriterState,
+    base: &str,
+    subject: &Subject,
+    late: &LateEnrichment,
+) -> Result<u64> {
     let doing = "enriching";
     let (column, key) = (subject.column, subject.key());
     let values: Vec<&str> = subject.keys.iter().map(|(_, value)| value.as_str()).collect();
@@ -102,6 +109,8 @@ async fn change(inner: &Inner, base: &str, subject: &Subject, late: &LateEnrichm
         let count = format!("SELECT count() FROM activity WHERE {wanted}");
         let count = inner.server.rows(doing, &count).await?.first().and_then(|row| row.number(0)).unwrap_or_default();
         if count > 0 {
+            // It takes long, and the right to write with it.
+            writer.ready(inner).await?;
             let text = format!("{} UPDATE {column} = {new} WHERE {wanted}", inner.alter("activity"));
             inner.server.execute(doing, &text).await?;
         }

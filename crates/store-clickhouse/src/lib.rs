@@ -2,16 +2,18 @@
 //!
 //! Implements the store's port over the server's HTTP interface. Rows stand in table `activity` with the number of their commit;
 //! everything that changes stands in table `state`. Readers see the rows of commits whose last statement is there
-//! ([`writer`]), so that nothing is seen by half and nothing twice. One process writes at a time ([`lease`]), any number read.
+//! ([`writer`]), so that nothing is seen by half and nothing twice. One process writes at a time ([`turn`]), any number read.
 //! Only this crate knows that there is ClickHouse.
 
 mod alerts;
 mod client;
 mod drift;
+mod duty;
 mod enriching;
 mod error;
 mod feed;
 mod filter;
+mod follow;
 mod guard;
 mod insight;
 mod lease;
@@ -24,6 +26,8 @@ mod schema;
 mod shape;
 mod sql;
 mod state;
+mod tidy;
+mod turn;
 mod writer;
 
 use std::{
@@ -35,9 +39,10 @@ use auditlake_store::Result;
 use secrecy::SecretString;
 use tokio::sync::{Mutex, watch};
 
-pub use schema::tables::VERSION;
+pub use duty::Duty;
+pub use schema::tables::{VERSION, new_enough};
 
-use crate::{client::Server, state::Seen, writer::WriterState};
+use crate::{client::Server, duty::Duties, follow::Pulse, state::Seen, turn::WriterState};
 
 /// Where the server is, and who we are there.
 #[derive(Debug, Clone)]
@@ -58,6 +63,9 @@ pub struct Options {
     pub lease: Duration,
 }
 
+/// A store that is closed waits so long for whoever writes.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 impl Options {
     /// Half a minute: how long another process waits for one that was killed.
     pub const LEASE: Duration = Duration::from_secs(30);
@@ -72,11 +80,23 @@ pub struct ClickStore {
 struct Inner {
     server: Server,
     options: Options,
+    /// What other processes know this one by.
+    owner: String,
+    duties: Duties,
+    pulse: Mutex<Pulse>,
     seen: RwLock<Arc<Seen>>,
     writer: Mutex<WriterState>,
     commits: watch::Sender<u64>,
     queued: watch::Sender<u64>,
     news: watch::Sender<u64>,
+}
+
+/// The server's own version, such as `25.8.3.66`.
+///
+/// # Errors
+/// As the server says.
+pub async fn server_version(options: &Options) -> Result<String> {
+    schema::tables::server_version(&Server::new(options)).await
 }
 
 /// The version of what is in the database, without changing anything; `None` if nothing is.
@@ -106,6 +126,9 @@ impl ClickStore {
             inner: Arc::new(Inner {
                 server,
                 options,
+                owner: lease::owner(),
+                duties: Duties::default(),
+                pulse: Mutex::default(),
                 seen: RwLock::new(Arc::new(seen)),
                 writer: Mutex::new(WriterState::default()),
                 commits,
@@ -115,36 +138,37 @@ impl ClickStore {
         })
     }
 
+    /// What tells the database from others, however its server is spelt.
+    ///
+    /// # Errors
+    /// As the server says.
+    pub async fn identity(&self) -> Result<String> {
+        let Options { url, database, .. } = &self.inner.options;
+        let text = format!("SELECT toString(uuid) FROM system.databases WHERE name = {}", schema::quoted(database));
+        let table = self.inner.server.rows("asking which database it is", &text).await?;
+        let id = table.first().map(|row| row.string(0)).unwrap_or_default();
+        // Databases of an old kind have none.
+        Ok(if id.contains(|sign| !matches!(sign, '0' | '-')) { id } else { format!("{database} of {url}") })
+    }
+
     /// Lets go of the right to write, so that the next process need not wait until it runs out.
     ///
     /// # Errors
     /// As the server says.
     pub async fn close(&self) -> Result<()> {
-        let mut writer = self.inner.writer.lock().await;
-        writer.release(&self.inner.server).await
+        // Whoever waits for its turn, or for a server that is away, has nothing to let go of.
+        match tokio::time::timeout(PATIENCE, self.inner.writer.lock()).await {
+            Ok(mut writer) => writer.release(&self.inner).await,
+            Err(_) => Ok(()),
+        }
     }
 
-    /// Takes the right to write, waiting for a process that was killed as long as its right lasts.
+    /// Takes the right to write and keeps it, so that nobody writes meanwhile. A process that was killed has its right as long as it lasts.
     ///
     /// # Errors
-    /// [`auditlake_store::StoreError::Locked`] if another process goes on writing.
+    /// [`auditlake_store::StoreError::Locked`] if another process is at work here.
     pub async fn claim(&self) -> Result<()> {
-        self.claimed(async |writer: &mut WriterState, inner: &Inner| writer.ready(inner).await).await
-    }
-
-    async fn claimed(&self, take: impl AsyncFn(&mut WriterState, &Inner) -> Result<()>) -> Result<()> {
-        let started = std::time::Instant::now();
-        let patience = self.inner.options.lease + Duration::from_secs(2);
-        loop {
-            let done = take(&mut *self.inner.writer.lock().await, &self.inner).await;
-            match done {
-                Err(auditlake_store::StoreError::Locked(why)) if started.elapsed() < patience => {
-                    tracing::info!(%why, "waiting for the right to write");
-                    tokio::time::sleep(Duration::from_millis(500)).await;
-                }
-                done => return done,
-            }
-        }
+        self.claimed(async |writer: &mut WriterState| writer.ready(&self.inner).await).await
     }
 
     /// As [`ClickStore::claim`], by whoever moves a deployment here.
@@ -152,38 +176,15 @@ impl ClickStore {
     /// # Errors
     /// As [`ClickStore::claim`].
     pub async fn claim_to_move(&self) -> Result<()> {
-        self.claimed(async |writer: &mut WriterState, inner: &Inner| writer.ready_to_move(inner).await).await
+        self.claimed(async |writer: &mut WriterState| writer.ready_to_move(&self.inner).await).await
     }
 
-    /// Keeps the right to write for as long as it is polled, also while there is nothing to write.
-    pub async fn hold(self) {
-        self.held(async |writer: &mut WriterState, inner: &Inner| writer.ready(inner).await).await
-    }
-
-    /// As [`ClickStore::hold`], by whoever moves a deployment here.
-    pub async fn hold_to_move(self) {
-        self.held(async |writer: &mut WriterState, inner: &Inner| writer.ready_to_move(inner).await).await
-    }
-
-    async fn held(&self, keep: impl AsyncFn(&mut WriterState, &Inner) -> Result<()>) {
-        loop {
-            tokio::time::sleep(self.inner.options.lease / 3).await;
-            let kept = keep(&mut *self.inner.writer.lock().await, &self.inner).await;
-            if let Err(error) = kept {
-                tracing::warn!(%error, "the right to write could not be renewed");
-            }
-        }
-    }
-
-    /// Looks for commits of another process. Answers the number of the last one.
-    ///
-    /// # Errors
-    /// As the server says.
-    pub async fn refresh(&self) -> Result<u64> {
-        let seen = Seen::read(&self.inner.server).await?;
-        let seq = seen.seq;
-        self.inner.set_seen(seen);
-        Ok(seq)
+    async fn claimed(&self, take: impl AsyncFnOnce(&mut WriterState) -> Result<()>) -> Result<()> {
+        self.nobody_has(&format!("key != '{}'", lease::WRITER)).await?;
+        let mut writer = self.inner.writer.lock().await;
+        take(&mut *writer).await?;
+        writer.is_kept = true;
+        Ok(())
     }
 }
 
@@ -201,10 +202,23 @@ impl Inner {
         }
     }
 
+    /// The name of what holds a table's rows: on a cluster, of each host's part.
+    pub(crate) fn local(&self, table: &str) -> String {
+        match self.options.cluster {
+            Some(_) => format!("{table}_local"),
+            None => table.to_owned(),
+        }
+    }
+
+    /// Takes what was read, and what is known already where that is newer: numbers only grow, and answers overtake each other.
     fn set_seen(&self, seen: Seen) {
-        let seq = seen.seq;
-        *self.seen.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Arc::new(seen);
-        self.commits.send_if_modified(|last| std::mem::replace(last, seq) != seq);
+        let seq = {
+            let mut held = self.seen.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let aborted = if seen.aborted.len() < held.aborted.len() { held.aborted.clone() } else { seen.aborted };
+            *held = Arc::new(Seen { seq: seen.seq.max(held.seq), aborted });
+            held.seq
+        };
+        self.commits.send_if_modified(|last| std::mem::replace(last, seq.max(*last)) < seq);
     }
 }
 

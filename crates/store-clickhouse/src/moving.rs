@@ -181,6 +181,9 @@ impl Inner {
             Part::Drift => {
                 // There are few of them: see `DriftKind`.
                 let all = drift::read(&self.server, &self.seen(), &DriftQuery::default()).await?;
+                if all.len() != state::read(&self.server, &self.seen(), "drift", None).await?.len() {
+                    return Err(unreadable(part, "an entry"));
+                }
                 let few = all.iter().skip(usize::try_from(skip).unwrap_or(usize::MAX));
                 Ok(few.take(usize::try_from(limit).unwrap_or(usize::MAX)).map(item).collect())
             }
@@ -196,33 +199,36 @@ impl Inner {
                     self.seen().without_aborted()
                 );
                 let table = self.server.rows(READING, &text).await?;
-                Ok(items_of(part, &table))
+                items_of(part, &table)
             }
         }
     }
 }
 
-/// What stands there was written by this program or an older one; what cannot be read any more is left out, as it is elsewhere.
-fn items_of(part: Part, table: &Table) -> Vec<Value> {
+/// What stands there was written by this program or an older one. What cannot be read would be lost on the way: that is an error.
+fn items_of(part: Part, table: &Table) -> Result<Vec<Value>> {
     let item = |row: Row| {
         let (key, value) = (row.string(0), row.string(1));
-        match part {
-            Part::Checkpoints => {
-                let (source, name) = key.split_once('\u{1}')?;
-                let (source, name) = (source.to_owned(), name.to_owned());
-                Some(item(&MovedCheckpoint { source, name, value, seq: row.number(2)? }))
-            }
-            Part::Alerts => Some(moved_alert(serde_json::from_str::<Alert>(&value).ok()?)),
-            Part::Subscribers => Some(item(&MovedSubscriber { name: key, seq: value.parse().ok()? })),
-            Part::Deliveries => {
-                let MovedDelivery { number, delivery } = serde_json::from_str(&value).ok()?;
-                Some(moved_delivery(number, delivery))
-            }
+        let item = match part {
+            Part::Checkpoints => key.split_once('\u{1}').zip(row.number(2)).map(|((source, name), seq)| {
+                item(&MovedCheckpoint { source: source.to_owned(), name: name.to_owned(), value, seq })
+            }),
+            Part::Alerts => serde_json::from_str::<Alert>(&value).ok().map(moved_alert),
+            Part::Subscribers => value.parse().ok().map(|seq| item(&MovedSubscriber { name: key.clone(), seq })),
+            Part::Deliveries => serde_json::from_str(&value)
+                .ok()
+                .map(|MovedDelivery { number, delivery }| moved_delivery(number, delivery)),
             Part::Handled => value.parse::<u64>().ok().map(Value::from),
             Part::Drift | Part::Lookups => None,
-        }
+        };
+        item.ok_or_else(|| unreadable(part, &key))
     };
-    table.rows().filter_map(item).collect()
+    table.rows().map(item).collect()
+}
+
+fn unreadable(part: Part, key: &str) -> StoreError {
+    let message = format!("among {} there is one that this program cannot read: {key:?}", part.name());
+    StoreError::Engine { doing: READING, message }
 }
 
 fn entries(part: Part, items: Vec<Value>) -> Result<Vec<Entry>> {

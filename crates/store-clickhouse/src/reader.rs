@@ -10,7 +10,7 @@ use auditlake_store::{
 use crate::{
     ClickStore, Inner,
     client::Author,
-    drift, filter,
+    drift, error, filter,
     schema::{self, moment, quoted},
     shape::Shape,
     writer::NO_ENTRY,
@@ -166,7 +166,7 @@ impl Inner {
         text
     }
 
-    /// The size of all tables on the server's disks.
+    /// The size of all tables on the server's disks; 0 where the account may not ask.
     async fn bytes(&self) -> Result<u64> {
         let name = quoted(&self.options.database);
         let text = match &self.options.cluster {
@@ -176,8 +176,15 @@ impl Inner {
             ),
             None => format!("SELECT toUInt64(sum(bytes_on_disk)) FROM system.parts WHERE active AND database = {name}"),
         };
-        let table = self.server.rows("reading sizes", &text).await?;
-        Ok(table.first().and_then(|row| row.number(0)).unwrap_or_default())
+        match self.server.rows("reading sizes", &text).await {
+            Ok(table) => Ok(table.first().and_then(|row| row.number(0)).unwrap_or_default()),
+            // Asking all hosts takes grants of its own; without them everything else is told all the same.
+            Err(error) if error::is_refused(&error) => {
+                tracing::debug!(%error, "the size of the store is not known");
+                Ok(0)
+            }
+            Err(error) => Err(error),
+        }
     }
 }
 

@@ -3,6 +3,8 @@
 mod bad;
 mod cluster;
 pub(crate) mod engine;
+mod tables;
+mod turns;
 
 use auditlake_store::contract;
 

@@ -28,25 +28,15 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use crate::{
-    ClickStore, Inner,
+    ClickStore, Duty, Inner,
     client::Server,
     drift,
-    lease::{Before, Lease},
     state::{self, Entry, Seen},
+    turn::{WriterState, next_number},
 };
 
 /// So many ids are looked for in one question.
 const IDS_AT_ONCE: usize = 20_000;
-
-/// What the one that writes remembers.
-#[derive(Default)]
-pub(crate) struct WriterState {
-    lease: Option<Lease>,
-    /// The last version in `state`.
-    version: u64,
-    /// A number whose commit failed at a place that is not known.
-    open: Option<u64>,
-}
 
 #[async_trait]
 impl Writer for ClickStore {
@@ -56,7 +46,13 @@ impl Writer for ClickStore {
         let done = tokio::spawn(async move {
             let mut writer = inner.writer.lock().await;
             writer.ready(&inner).await?;
-            writer.commit(&inner, commit).await
+            // Whoever collects a source elsewhere by now goes by what it has read itself.
+            inner.duties.confirm(&Duty::of_source(&commit.source.id))?;
+            let done = writer.commit(&inner, commit).await;
+            if let Err(error) = writer.pass_on(&inner).await {
+                tracing::debug!(%error, "the right to write was not passed on");
+            }
+            done
         });
         done.await
             .unwrap_or_else(|error| Err(StoreError::Engine { doing: "storing activities", message: error.to_string() }))
@@ -89,117 +85,14 @@ pub(crate) fn checkpoint_key(source: &str, name: &str) -> String {
 }
 
 impl WriterState {
-    /// Has the right to write, and nothing left open.
-    pub(crate) async fn ready(&mut self, inner: &Inner) -> Result<()> {
-        let server = &inner.server;
-        match &mut self.lease {
-            Some(lease) => {
-                if let Err(error) = lease.keep(server).await {
-                    if matches!(error, StoreError::Locked(_)) {
-                        self.lease = None;
-                    }
-                    return Err(error);
-                }
-            }
-            None => {
-                let (lease, before) =
-                    Lease::take(server, inner.options.cluster.as_deref(), inner.options.lease).await?;
-                self.lease = Some(lease);
-                let taken = self.take_over(inner, before).await;
-                if taken.is_err() {
-                    // Nothing may be written before this is done, so it has to be done again.
-                    self.lease = None;
-                }
-                taken?;
-            }
-        }
-        self.settle(inner).await
-    }
-
-    /// Has the right to write to a store that is on its way here: whoever moved before had numbers under way that are not given up, as they
-    /// come again.
-    pub(crate) async fn ready_to_move(&mut self, inner: &Inner) -> Result<()> {
-        let server = &inner.server;
-        let Some(lease) = &mut self.lease else {
-            let cluster = inner.options.cluster.as_deref();
-            let (lease, _) = Lease::take(server, cluster, inner.options.lease).await?;
-            self.version = last_version(server).await? + 1_000;
-            self.lease = Some(lease);
-            inner.set_seen(Seen::read(server).await?);
-            return Ok(());
-        };
-        let kept = lease.keep(server).await;
-        if matches!(kept, Err(StoreError::Locked(_))) {
-            self.lease = None;
-        }
-        kept
-    }
-
-    /// Finds what another process left, and gives up what it may have had under way.
-    async fn take_over(&mut self, inner: &Inner, before: Before) -> Result<()> {
-        let doing = "taking over";
-        let server = &inner.server;
-        let seen = Seen::read(server).await?;
-        self.version = last_version(server).await? + 1_000;
-        let last_used = {
-            let text = "SELECT max(seq) FROM activity";
-            server.rows(doing, text).await?.first().and_then(|row| row.number(0)).unwrap_or_default()
-        };
-        let next = next_number(&seen);
-        let up_to = match before {
-            Before::Vanished => last_used.max(next),
-            Before::Settled => last_used,
-        };
-        inner.set_seen(seen);
-        for number in next..=up_to {
-            self.give_up(inner, number).await?;
-        }
-        Ok(())
-    }
-
-    /// Finds out what became of a commit whose end nobody heard of.
-    async fn settle(&mut self, inner: &Inner) -> Result<()> {
-        let Some(number) = self.open else { return Ok(()) };
-        let text = format!("SELECT count() FROM state WHERE area = 'commit' AND seq = {number}");
-        let found = inner.server.rows("looking for a commit", &text).await?.first().and_then(|row| row.number(0));
-        match found {
-            Some(0) | None => self.give_up(inner, number).await?,
-            Some(_) => inner.set_seen(Seen::read(&inner.server).await?),
-        }
-        self.open = None;
-        Ok(())
-    }
-
-    /// Nothing that carries this number counts, whenever it comes. What is there already is deleted.
-    async fn give_up(&mut self, inner: &Inner, number: u64) -> Result<()> {
-        let doing = "giving up an unfinished commit";
-        tracing::warn!(seq = number, "a commit was not finished: its number is given up and its rows are removed");
-        let entry = Entry { area: "aborted", key: number.to_string(), seq: 0, value: Some(String::new()) };
-        let rows = state::rows(&[entry], number)?;
-        inner.server.insert(doing, "state", &rows, &format!("aborted-{number}")).await?;
-        inner.set_seen(Seen::read(&inner.server).await?);
-        for table in ["activity", "ledger_entry"] {
-            inner.server.execute(doing, &format!("{} DELETE WHERE seq = {number}", inner.alter(table))).await?;
-        }
-        Ok(())
-    }
-
-    pub(crate) async fn release(&mut self, server: &Server) -> Result<()> {
-        match (self.lease.take(), self.open) {
-            (Some(lease), None) => lease.release(server).await,
-            // What is open has to be found by whoever comes next.
-            _ => Ok(()),
-        }
-    }
-
     /// Writes entries that belong to no commit, all at once.
     pub(crate) async fn write(&mut self, server: &Server, doing: &'static str, entries: &[Entry]) -> Result<()> {
         if entries.is_empty() {
             return Ok(());
         }
-        self.version += 1;
-        let rows = state::rows(entries, self.version)?;
-        server.insert(doing, "state", &rows, &format!("state-{}-{}", self.version, uuid::Uuid::new_v4())).await
+        let version = self.next_version();
+        let rows = state::rows(entries, version)?;
+        server.insert(doing, "state", &rows, &format!("state-{version}-{}", uuid::Uuid::new_v4())).await
     }
 
     async fn commit(&mut self, inner: &Inner, commit: Commit) -> Result<Committed> {
@@ -244,36 +137,35 @@ impl WriterState {
         entries.iter_mut().for_each(|entry| entry.seq = number);
         let ledger = ledger_rows(number, &source.id, &ledger, &total.batches)?;
 
-        // From here on something of this number may be there.
+        // From here on something of this number may be there. Tokens name the right, too: what two processes write under one number, as
+        // one of them does not know yet that its right is gone, is never taken for the same.
         self.open = Some(number);
         let doing = "storing activities";
+        let name = format!("{}-{number}", self.number());
         for (place, rows) in rows.iter().enumerate() {
-            server.insert(doing, "activity", rows, &format!("rows-{number}-{place}")).await?;
+            server.insert(doing, "activity", rows, &format!("rows-{name}-{place}")).await?;
         }
         if let Some(ledger) = ledger {
-            server.insert(doing, "ledger_entry", &ledger, &format!("ledger-{number}")).await?;
+            server.insert(doing, "ledger_entry", &ledger, &format!("ledger-{name}")).await?;
         }
-        if let Some(lease) = &mut self.lease {
-            lease.keep(server).await?;
-        }
-        self.version += 1;
-        let last = state::rows(&entries, self.version)?;
-        server.insert(doing, "state", &last, &format!("commit-{number}")).await?;
+        self.keep(inner).await?;
+        let last = state::rows(&entries, self.next_version())?;
+        server.insert(doing, "state", &last, &format!("commit-{name}")).await?;
+        self.still_counts(inner).await?;
         self.open = None;
         inner.set_seen(Seen { seq: number, aborted: seen.aborted.clone() });
         Ok(total)
     }
-}
 
-/// The last version in `state`.
-async fn last_version(server: &Server) -> Result<u64> {
-    let text = "SELECT max(version) FROM state WHERE area NOT IN ('aborted', 'lease')";
-    Ok(server.rows("taking over", text).await?.first().and_then(|row| row.number(0)).unwrap_or_default())
-}
-
-/// The next number that nobody had.
-fn next_number(seen: &Seen) -> u64 {
-    seen.aborted.last().copied().unwrap_or_default().max(seen.seq) + 1
+    /// If the last step took so long that the right may have run out, whoever has it now gave this commit up.
+    async fn still_counts(&mut self, inner: &Inner) -> Result<()> {
+        let Some(lease) = self.lease.as_ref().filter(|lease| lease.is_overdue()) else { return Ok(()) };
+        let confirmed = lease.confirm(&inner.server).await;
+        if matches!(confirmed, Err(StoreError::Locked(_))) {
+            self.lease = None;
+        }
+        confirmed
+    }
 }
 
 /// Which of the batches' ids are stored already.

@@ -31,6 +31,18 @@ pub enum StoreError {
         /// The newest version that this program knows.
         known: u32,
     },
+    /// The server that holds the store does not answer, or does not let us.
+    #[error("{doing}: {message}")]
+    Server {
+        /// What was being done.
+        doing: &'static str,
+        /// What is wrong.
+        message: String,
+        /// What to do.
+        hint: &'static str,
+        /// Whether it did not answer: it may again.
+        is_away: bool,
+    },
     /// The engine failed in another way.
     #[error("{doing}: {message}")]
     Engine {
@@ -46,14 +58,18 @@ impl StoreError {
     pub fn hint(&self) -> Option<&str> {
         match self {
             StoreError::Limit { hint, .. } => Some(hint),
-            StoreError::DiskFull(_) => {
-                Some("free some space or move the data directory to a larger disk; nothing was lost")
-            }
+            StoreError::Server { hint, .. } => Some(hint),
+            StoreError::DiskFull(_) => Some("free some space, or give the store a larger disk; nothing was lost"),
             StoreError::Locked(_) => {
-                Some("one program at a time has it open: stop the other one, or ask a running service instead")
+                Some("one program at a time has it: stop the other one, or ask a running service instead")
             }
-            StoreError::TooNew { .. } => Some("run the newer program again, or restore a copy of the data directory"),
-            _ => None,
+            StoreError::TooNew { .. } => Some("run the newer program again, or restore a copy of before it"),
+            StoreError::Statement(_) | StoreError::Engine { .. } => None,
         }
+    }
+
+    /// Whether the server that holds the store did not answer, so that it may be asked again later.
+    pub fn is_away(&self) -> bool {
+        matches!(self, StoreError::Server { is_away: true, .. })
     }
 }

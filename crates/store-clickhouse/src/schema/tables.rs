@@ -5,15 +5,20 @@
 //! when they are read, by area and key.
 //!
 //! The server has no transactions over definitions: each statement may be run twice, and the version is written last, so a
-//! migration that was broken off is done again from its beginning.
+//! migration that was broken off is done again from its beginning. Views have a revision of their own that only grows: of two programs the
+//! older one leaves what the newer one made, and an account that may not define views reads by the older ones.
 
-use auditlake_store::{Result, StoreError};
+use auditlake_store::{Result, StoreError, schema::UNIFIED};
 
 use super::{beside, list, literal, quoted};
 use crate::{Options, client::Server, error, writer::NO_ENTRY};
 
 /// The version that this program writes.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
+/// The revision of the views that this program makes. A test says when it has to grow.
+pub(crate) const VIEWS: u32 = 2;
+/// The oldest version of the server that has everything that the definitions ask for.
+const MINIMUM: (u32, u32) = (24, 8);
 
 /// Where statements of definition go, and what kind of tables they make.
 #[derive(Debug, Clone, Default)]
@@ -75,8 +80,7 @@ impl Layout {
         all.extend(self.table(
             "activity",
             ACTIVITY,
-            "PARTITION BY toYYYYMM(event_time) ORDER BY (event_time, event_id) \
-             TTL event_time + toIntervalDay(least(source_ttl, 100000))",
+            &format!("PARTITION BY toYYYYMM(event_time) ORDER BY (event_time, event_id) TTL {}", ttl()),
             ", deduplicate_merge_projection_mode = 'rebuild', lightweight_mutation_projection_mode = 'rebuild', \
              ttl_only_drop_parts = 0",
             "id_hash",
@@ -86,6 +90,16 @@ impl Layout {
         all.extend(self.table("lookup", LOOKUP, "ORDER BY happened_at", "", "0"));
         all.extend(self.table("state", STATE, "ORDER BY (area, key, version)", "", "0"));
         all
+    }
+
+    /// The statements that make version 2 of version 1: the end of a row's retention was to the microsecond, and unbounded.
+    pub(crate) fn version_2(&self) -> Vec<String> {
+        vec![format!(
+            "ALTER TABLE {}{} MODIFY TTL {} SETTINGS materialize_ttl_after_modify = 0",
+            self.local("activity"),
+            self.on_cluster(),
+            ttl()
+        )]
     }
 
     /// The statements that make the views.
@@ -103,11 +117,20 @@ impl Layout {
         }
         columns.extend(beside());
         let activities = list(&columns);
-        let view = |name: &str, text: &str| format!("CREATE OR REPLACE VIEW {name}{on} AS {text}");
+        // Written down, as `DateTime` is what the original has: a conversion would bring a time zone along.
+        let types: Vec<String> = UNIFIED.iter().map(|(name, kind)| format!("`{name}` {kind}")).collect();
+        let typed = |name: &str, types: &str, text: &str| {
+            format!("CREATE OR REPLACE VIEW {name}{on}{types} AS {}", self.global(text))
+        };
+        let view = |name: &str, text: &str| typed(name, "", text);
         vec![
             view("committed", COMMITTED),
             view("own_reads", &format!("SELECT {OWN_READS} FROM state WHERE area = 'own_read' AND {NOT_ABORTED}")),
-            view("anthropic_logs", &format!("SELECT {unified} FROM activity WHERE {VISIBLE}")),
+            typed(
+                "anthropic_logs",
+                &format!(" ({})", types.join(", ")),
+                &format!("SELECT {unified} FROM activity WHERE {VISIBLE}"),
+            ),
             view("activities", &format!("SELECT {activities} FROM activity WHERE {VISIBLE}")),
             view("observed", &format!("SELECT {} FROM activity WHERE {VISIBLE}", super::observed())),
             view("commits", &format!("SELECT seq, {COMMITS} FROM state WHERE area = 'commit' AND {NOT_ABORTED}")),
@@ -121,6 +144,26 @@ impl Layout {
             view("alert_activities", &format!("SELECT {ALERT_ACTIVITIES} FROM ({}) AS now", latest("alert"))),
         ]
     }
+}
+
+impl Layout {
+    /// A view asks for lists of its own. Over the tables of a cluster each is made once, and not by every host of what it has itself.
+    fn global(&self, text: &str) -> String {
+        match self.cluster {
+            Some(_) => text
+                .replace(" NOT IN (SELECT", " NOT\u{1}IN (SELECT")
+                .replace(" IN (SELECT", " GLOBAL IN (SELECT")
+                .replace(" NOT\u{1}IN (SELECT", " GLOBAL NOT IN (SELECT"),
+            None => text.to_owned(),
+        }
+    }
+}
+
+/// When the server deletes a row. The type of the answer has been allowed longest, and ends in the year 2106; 1970 itself would mean never.
+fn ttl() -> String {
+    "toDateTime(least(greatest(event_time + toIntervalDay(least(source_ttl, 100000)), \
+     toDateTime64('1970-01-02 00:00:00', 6, 'UTC')), toDateTime64('2106-02-07 00:00:00', 6, 'UTC')), 'UTC')"
+        .to_owned()
 }
 
 /// A name of a database, cluster or column as SQL writes it.
@@ -232,56 +275,101 @@ const ALERT_ACTIVITIES: &str = "now.key AS alertID, JSONExtractString(now.value,
 /// [`StoreError::TooNew`] for what a newer program made; the server's words for the rest.
 pub(crate) async fn migrate(server: &Server, options: &Options) -> Result<()> {
     let layout = Layout { database: options.database.clone(), cluster: options.cluster.clone() };
-    let doing = "bringing the schema up to date";
-    let views = layout.views();
-    let fingerprint = auditlake_store::content_hash(views.join(";").as_bytes()).to_string();
-    let found = version(&server.of_database(&options.database)).await?;
-    if let Some((version, made)) = &found {
-        if *version > VERSION {
-            return Err(StoreError::TooNew { found: *version, known: VERSION });
-        }
-        if *version == VERSION && *made == fingerprint {
-            return Ok(());
-        }
+    let inside = server.of_database(&options.database);
+    let found = version(&inside).await?;
+    let (version, views) = found.unwrap_or_default();
+    if version > VERSION {
+        return Err(StoreError::TooNew { found: version, known: VERSION });
     }
-    let may_not = |error: StoreError| match error::is_refused(&error) {
-        true => StoreError::Engine {
-            doing,
+    if version == VERSION && views >= VIEWS {
+        return Ok(());
+    }
+    if found.is_none() {
+        new_enough(&server_version(server).await?)?;
+    }
+    match define(server, &inside, &layout, version, views).await {
+        // Whoever only reads asks the tables; people who do see older views until an account that may makes them anew.
+        Err(error) if error::is_refused(&error) && version == VERSION => {
+            tracing::debug!(%error, "the views are older than this program's");
+            Ok(())
+        }
+        Err(error) if error::is_refused(&error) => Err(StoreError::Server {
+            doing: DOING,
             message: format!(
-                "the account may not define tables in database {}, which are not (or no longer) as this version needs them: \
-                 run a command once as an account that may",
+                "the account may not define tables in database {}, which are not (or no longer) as this version needs them",
                 options.database
             ),
-        },
-        false => error,
-    };
-    if found.is_none() {
-        let name = quoted_name(&options.database);
-        let text = format!("CREATE DATABASE IF NOT EXISTS {name}{}", layout.on_cluster());
-        server.execute(doing, &text).await.map_err(may_not)?;
+            hint: "run a command once as an account that may: docs/operations/scale.md has the grants",
+            is_away: false,
+        }),
+        done => done,
     }
-    let server = server.of_database(&options.database);
-    if found.is_none_or(|(version, _)| version < 1) {
-        for text in layout.version_1() {
-            server.execute(doing, &text).await.map_err(may_not)?;
-        }
-    }
-    for text in views {
-        server.execute(doing, &text).await.map_err(may_not)?;
-    }
-    let done = format!("INSERT INTO schema_version (version, views) VALUES ({VERSION}, '{fingerprint}')");
-    server.execute(doing, &done).await.map_err(may_not)
 }
 
-/// The version of the database and what its views were made of; `None` where nothing was made, or not to its end.
-pub(crate) async fn version(server: &Server) -> Result<Option<(u32, String)>> {
-    let text = "SELECT toUInt64(max(version)), argMax(views, at) FROM schema_version";
-    match server.rows("reading the version of the schema", text).await {
+const DOING: &str = "bringing the schema up to date";
+
+async fn define(server: &Server, inside: &Server, layout: &Layout, version: u32, views: u32) -> Result<()> {
+    if version < 1 {
+        let name = quoted_name(&layout.database);
+        server.execute(DOING, &format!("CREATE DATABASE IF NOT EXISTS {name}{}", layout.on_cluster())).await?;
+        for text in layout.version_1() {
+            inside.execute(DOING, &text).await?;
+        }
+    }
+    if version < 2 {
+        for text in layout.version_2() {
+            inside.execute(DOING, &text).await?;
+        }
+    }
+    // Of views that a newer program has made nothing is taken back.
+    if views < VIEWS {
+        for text in layout.views() {
+            inside.execute(DOING, &text).await?;
+        }
+    }
+    let views = views.max(VIEWS);
+    inside
+        .execute(DOING, &format!("INSERT INTO schema_version (version, views) VALUES ({VERSION}, 'revision {views}')"))
+        .await
+}
+
+/// The version of the database and the revision of its views; `None` where nothing was made, or not to its end.
+pub(crate) async fn version(server: &Server) -> Result<Option<(u32, u32)>> {
+    let text = "SELECT toUInt64(max(version)), max(if(startsWith(views, 'revision '), toUInt64OrZero(substring(views, 10)), \
+                toUInt64(1))) FROM schema_version";
+    // The first question to a server: whoever has time to wait asks again.
+    match server.rows_at_once("reading the version of the schema", text).await {
         Ok(table) => Ok(table.first().and_then(|row| {
             let version = u32::try_from(row.number(0)?).ok().filter(|version| *version > 0)?;
-            Some((version, row.string(1)))
+            Some((version, u32::try_from(row.number(1)?).ok()?))
         })),
         Err(error) if error::is_missing(&error) => Ok(None),
         Err(error) => Err(error),
+    }
+}
+
+/// The server's own version.
+pub(crate) async fn server_version(server: &Server) -> Result<String> {
+    let table = server.rows_at_once("reading the server's version", "SELECT version()").await?;
+    Ok(table.first().map(|row| row.string(0)).unwrap_or_default())
+}
+
+/// Whether a server of this version has what the definitions ask for. What is no version is let pass.
+///
+/// # Errors
+/// Names the version that it has to be.
+pub fn new_enough(version: &str) -> Result<()> {
+    let mut parts = version.split('.').map_while(|part| part.parse::<u32>().ok());
+    match parts.next().zip(parts.next()) {
+        Some(found) if found < MINIMUM => Err(StoreError::Server {
+            doing: "looking at the server",
+            message: format!(
+                "it is version {version} of ClickHouse, and has to be {}.{} or newer",
+                MINIMUM.0, MINIMUM.1
+            ),
+            hint: "upgrade the server",
+            is_away: false,
+        }),
+        _ => Ok(()),
     }
 }

@@ -1,6 +1,6 @@
 //! Bad states: a server that is away at any point of a commit, answers that are lost, processes that vanish, accounts that may not.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use auditlake_store::{
     Columns, Commit, LedgerEntry, LedgerQuery, Order, Reader, Select, StoreError, Writer,
@@ -11,12 +11,12 @@ use serde_json::json;
 use super::engine::{fault, fresh, mend};
 use crate::{ClickStore, Options, client::Server};
 
-async fn open(options: &Options) -> ClickStore {
+pub(super) async fn open(options: &Options) -> ClickStore {
     ClickStore::open(options.clone()).await.unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// A commit of these activities with a checkpoint and an entry of the ledger.
-fn page(raws: &[String], mark: &str) -> Commit {
+pub(super) fn page(raws: &[String], mark: &str) -> Commit {
     let entry = LedgerEntry { at: jiff::Timestamp::now(), kind: "page".into(), batch: Some(0), detail: json!({}) };
     let mut page = commit(raws);
     page.checkpoints.push(("tail".into(), Some(json!(mark))));
@@ -24,7 +24,7 @@ fn page(raws: &[String], mark: &str) -> Commit {
     page
 }
 
-async fn raws(store: &ClickStore) -> Vec<String> {
+pub(super) async fn raws(store: &ClickStore) -> Vec<String> {
     let select = Select { columns: Columns::Raw, order: Order::Arrival, ..Select::default() };
     let rows = store.select(&select).await.unwrap().collect().await.unwrap();
     let mut all = Vec::new();
@@ -36,14 +36,14 @@ async fn raws(store: &ClickStore) -> Vec<String> {
     all
 }
 
-fn sorted(raws: &[String]) -> Vec<String> {
+pub(super) fn sorted(raws: &[String]) -> Vec<String> {
     let mut all = raws.to_vec();
     all.sort();
     all
 }
 
 /// What is there is just what these commits brought: rows, checkpoint, ledger.
-async fn holds(store: &ClickStore, truth: &[String], mark: &str, entries: usize) {
+pub(super) async fn holds(store: &ClickStore, truth: &[String], mark: &str, entries: usize) {
     assert_eq!(raws(store).await, sorted(truth));
     assert_eq!(store.status().await.unwrap().activities, truth.len() as u64);
     assert_eq!(store.checkpoints("main").await.unwrap()["tail"], json!(mark));
@@ -93,33 +93,24 @@ async fn counts_once_what_was_sent_twice() {
 #[tokio::test]
 async fn takes_over_from_who_vanished() {
     let Some(options) = fresh().await else { return };
-    let options = Options { lease: Duration::from_secs(3), ..options };
+    let options = Options { lease: Duration::from_secs(2), ..options };
     let first = open(&options).await;
     let all = sample(60);
     first.commit(page(&all[..20], "one")).await.unwrap();
     let second = open(&options).await;
-    let refused = second.commit(page(&all[20..], "three")).await;
-    assert!(matches!(refused, Err(StoreError::Locked(_))), "{refused:?}");
     // Its rows come, and it is not heard of any more.
     fault(&options.database, "kind=away&count=5&match=INSERT%20INTO%20ledger_entry").await;
     first.commit(page(&all[20..40], "two")).await.unwrap_err();
     mend(&options.database).await;
-    let done = loop {
-        match second.commit(page(&all[20..], "three")).await {
-            Err(StoreError::Locked(_)) => tokio::time::sleep(Duration::from_millis(200)).await,
-            done => break done.unwrap(),
-        }
-    };
+    let begun = Instant::now();
+    let done = second.commit(page(&all[20..], "three")).await.unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(4), "as soon as its right has run out: {:?}", begun.elapsed());
     assert_eq!(done.total().new, 40);
     holds(&second, &all, "three", 2).await;
-    let late = first.commit(page(&all[20..40], "two")).await;
-    assert!(matches!(late, Err(StoreError::Locked(_))), "whoever comes back finds the right gone: {late:?}");
-    first.refresh().await.unwrap();
-    holds(&first, &all, "three", 2).await;
     second.close().await.unwrap();
-    let third = open(&options).await;
-    let next = third.commit(page(&all, "four")).await.unwrap();
-    assert_eq!((next.total().new, next.seq), (0, done.seq + 1), "what was let go of needs no wait and leaves no gap");
+    let late = first.commit(page(&all[20..40], "two")).await.unwrap();
+    assert_eq!((late.total().new, late.seq), (0, done.seq + 1), "what was let go of needs no wait and leaves no gap");
+    holds(&first, &all, "two", 3).await;
 }
 
 #[tokio::test]
@@ -139,8 +130,21 @@ async fn finishes_a_migration_that_was_broken_off() {
 async fn says_what_is_wrong() {
     let Some(options) = fresh().await else { return };
     let nobody = Options { url: "http://127.0.0.1:9".to_owned(), ..options.clone() };
+    let begun = Instant::now();
     let error = ClickStore::open(nobody).await.map(drop).unwrap_err();
     assert!(error.to_string().contains("the ClickHouse server does not answer"), "{error}");
+    assert!(error.is_away() && error.hint().is_some_and(|hint| hint.contains("store.url")), "{error:?}");
+    assert!(begun.elapsed() < Duration::from_secs(2), "whoever can wait asks again");
+
+    fault(&options.database, "kind=refuse&count=9&match=CREATE").await;
+    let error = ClickStore::open(options.clone()).await.map(drop).unwrap_err();
+    assert!(error.to_string().contains("the account may not define tables"), "{error}");
+    assert!(error.hint().is_some_and(|hint| hint.contains("run a command once as an account that may")), "{error:?}");
+    fault(&options.database, "kind=readonly&count=9").await;
+    let error = ClickStore::open(options.clone()).await.map(drop).unwrap_err();
+    assert!(error.to_string().contains("the account may not set anything for a question"), "{error}");
+    assert!(error.hint().is_some_and(|hint| hint.contains("readonly = 2")), "{error:?}");
+    mend(&options.database).await;
 
     let store = open(&options).await;
     fault(&options.database, "kind=refuse&count=9&match=INSERT").await;
@@ -153,4 +157,39 @@ async fn says_what_is_wrong() {
     server.execute("testing", "INSERT INTO schema_version (version, views) VALUES (99, '')").await.unwrap();
     let error = ClickStore::open(options).await.map(drop).unwrap_err();
     assert!(matches!(error, StoreError::TooNew { found: 99, .. }), "{error}");
+    for error in [error, StoreError::Locked(String::new())] {
+        assert!(error.hint().is_some_and(|hint| !hint.contains("directory")), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn says_what_to_do_where_memory_is_short() {
+    let Some(options) = fresh().await else { return };
+    let store = open(&options).await;
+    let all = sample(40);
+    store.commit(page(&all[..20], "one")).await.unwrap();
+    fault(&options.database, "kind=memory&count=1&match=count()").await;
+    let error = store.status().await.unwrap_err();
+    let StoreError::Limit { hint, .. } = &error else { panic!("{error:?}") };
+    assert!(hint.contains("name a time") && error.to_string().contains("memory limit exceeded"), "{error}: {hint}");
+    for step in ["INSERT%20INTO%20activity", "INSERT%20INTO%20state%20FORMAT"] {
+        fault(&options.database, &format!("kind=memory&count=1&match={step}")).await;
+        let failed = store.commit(page(&all, "two")).await;
+        assert!(matches!(failed, Err(StoreError::Limit { .. })), "{step}: {failed:?}");
+        holds(&store, &all[..20], "one", 1).await;
+    }
+    mend(&options.database).await;
+    store.commit(page(&all, "three")).await.unwrap();
+    holds(&store, &all, "three", 2).await;
+}
+
+#[tokio::test]
+async fn tells_everything_else_where_it_may_not_ask_for_sizes() {
+    let Some(options) = fresh().await else { return };
+    let store = open(&options).await;
+    store.commit(page(&sample(20), "one")).await.unwrap();
+    assert!(store.status().await.unwrap().bytes > 0);
+    fault(&options.database, "kind=refuse&count=1&match=system.parts").await;
+    let status = store.status().await.unwrap();
+    assert_eq!((status.activities, status.bytes), (20, 0));
 }

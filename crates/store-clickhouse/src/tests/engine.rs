@@ -1,6 +1,6 @@
 //! The engine for tests: the one at `AUDITLAKE_TEST_CLICKHOUSE`, or a real one that `.ci/tools/clickhouse-http` starts.
 //!
-//! Without either, a test that needs it says so and passes.
+//! Where neither is named nor to be had, a test that needs it says so and passes.
 
 use std::{
     io::{BufRead, BufReader},
@@ -36,6 +36,9 @@ fn start() -> Option<(String, Option<Child>)> {
     BufReader::new(child.stdout.take()?).read_line(&mut line).ok()?;
     match line.trim().strip_prefix("listening on ") {
         Some(url) => Some((url.to_owned(), Some(child))),
+        None if std::env::var_os("AUDITLAKE_TEST_CHDB").is_some() => {
+            panic!("AUDITLAKE_TEST_CHDB names a python without chdb")
+        }
         None => {
             eprintln!(
                 "skipped: there is no ClickHouse for tests. Install the package chdb for python3 (or for the python that \
@@ -62,7 +65,7 @@ pub(crate) async fn fresh() -> Option<Options> {
         user: "default".to_owned(),
         password: None,
         cluster: None,
-        is_compressed: false,
+        is_compressed: true,
         lease: Options::LEASE,
     })
 }
