@@ -9,6 +9,7 @@ mod feed;
 mod insight;
 pub mod lookups;
 pub mod outbox;
+mod pages;
 mod read;
 mod recall;
 mod write;
@@ -57,6 +58,7 @@ pub async fn run_spelled<E: Engine>(open: impl AsyncFn() -> E, spell: &dyn Fn(&s
     insight::latest(&open().await).await;
     feed::walks(&open().await).await;
     feed::filters(&open().await).await;
+    pages::are_right(&open).await;
 }
 
 /// Puts an engine through what late enrichment must do and must not.
