@@ -5,6 +5,7 @@
 //! that stores its rows, so that a crash anywhere costs at most the pages that were under way. A page that can never be
 //! read is closed in on until only the moment is left out at which it stands.
 
+mod pace;
 mod plan;
 
 use std::{sync::Arc, time::Duration};
@@ -14,19 +15,15 @@ use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use tokio::{task::JoinSet, time::Instant};
 
-use self::plan::Plan;
 pub(crate) use self::plan::Saved;
+use self::{pace::Pace, plan::Plan};
 use crate::{
     Priority, Result, Stop,
-    desk::{Desk, Failure, Haul, Work},
+    desk::{Desk, Errand, Failure, Haul, Work},
     source::{SourceOptions, read_checkpoint},
+    trouble::{Part, stuck},
     walk::{Next, Walk},
 };
-
-/// A commit takes pages that are there until it has so many rows.
-const ROWS_PER_COMMIT: usize = 40_000;
-/// After a commit that took longer, the next ones are smaller.
-const LONG_COMMIT: Duration = Duration::from_millis(1_500);
 
 impl Saved {
     /// The plan as last committed under this name.
@@ -77,8 +74,6 @@ pub(crate) struct Backfill {
     hauls: Vec<Haul>,
     unreadable: Vec<Span>,
     tally: Tally,
-    /// Pages of the source when a page of one row was first not to be had.
-    alone_since: Option<u64>,
     pace: Pace,
 }
 
@@ -103,7 +98,6 @@ impl Backfill {
             hauls: Vec::new(),
             unreadable: Vec::new(),
             tally: Tally::default(),
-            alone_since: None,
             pace: Pace::new(),
         }
     }
@@ -180,23 +174,38 @@ impl Backfill {
     /// Has as many pages fetched as may be at a time.
     fn fetch(&mut self, stop: &Stop) {
         while self.fetches.len() < self.options.parallel.max(1) {
-            let Some((id, walk)) = self.plan.next() else { return };
-            let (desk, options, stop, purpose) = (self.desk.clone(), self.options.clone(), stop.clone(), self.purpose);
+            let Some((id, mut walk)) = self.plan.next() else { return };
+            walk.fit(self.desk.most(self.options.limit()));
+            let (part, is_known) = (self.part(id), self.is_known(&walk));
+            let errand = Errand { priority: self.purpose, part, is_known };
+            let (desk, options, stop) = (self.desk.clone(), self.options.clone(), stop.clone());
             self.fetches.spawn(async move {
                 let query = walk.query(&options.organization_ids);
-                let mut haul = match desk.ask(&query, purpose, &stop).await {
+                let mut haul = match desk.ask(&query, errand, &stop).await {
                     Ok(haul) => haul,
                     Err(failure) => return (id, walk, Err(failure)),
                 };
                 let mut second = None;
-                if purpose == Priority::Reconcile
+                if errand.priority == Priority::Reconcile
                     && let Some(span) = shown(&walk, &haul)
                 {
-                    second = desk.reconcile(&mut haul, span, &options.organization_ids, &stop).await;
+                    second = desk.reconcile(&mut haul, span, &options.organization_ids, errand, &stop).await;
                 }
                 (id, walk, Ok((haul, second)))
             });
         }
+    }
+
+    /// What has trouble if this window has.
+    fn part(&self, id: u64) -> Part {
+        Part::Window(self.name, id)
+    }
+
+    /// Whether it is known of a moment in this window that it cannot be read.
+    fn is_known(&self, walk: &Walk) -> bool {
+        let (from, to) = walk.rest();
+        let state = self.desk.board.subscribe();
+        state.borrow().unreadable.iter().any(|span| span.to > from && to.is_none_or(|to| span.from < to))
     }
 
     /// Takes note of what came of a fetch. Says how long to wait before the next one, if something is wrong, and whether
@@ -209,9 +218,12 @@ impl Backfill {
                 Err(_) => return None,
             },
         };
-        match result {
+        let wait = match result {
             Ok((haul, second)) => {
                 let next = walk.pass(&haul.page, haul.times);
+                if walk.is_well(next) {
+                    self.desk.board.well(self.part(id));
+                }
                 walk.ask_for_more(self.options.limit());
                 self.plan.passed(id, walk, next, haul.rows());
                 for haul in std::iter::once(haul).chain(second) {
@@ -221,50 +233,68 @@ impl Backfill {
                     self.hauls.push(haul);
                 }
                 (next == Next::Stuck).then(|| {
-                    self.desk.board.trouble(crate::state::stuck());
+                    self.desk.board.trouble(self.part(id), stuck());
                     (self.options.interval, false)
                 })
             }
             Err(failure) => {
                 self.tally.requests += 1;
-                let wait = match failure {
-                    Failure::Stopped => None,
-                    Failure::Cursor if walk.drop_cursor() => None,
-                    Failure::TooLarge if walk.ask_for_less() => None,
-                    Failure::TooLarge => return self.close_in(id, walk),
-                    Failure::Refused => Some((self.options.refused_wait, true)),
-                    _ => Some((self.options.interval, false)),
-                };
-                self.plan.failed(id, walk);
-                wait
+                match failure {
+                    Failure::TooLarge if !walk.ask_for_less() => self.close_in(id, walk),
+                    failure => {
+                        let wait = match failure {
+                            Failure::Stopped | Failure::Smaller | Failure::TooLarge => None,
+                            Failure::Cursor if walk.drop_cursor() => None,
+                            Failure::Refused => Some((self.options.refused_wait, true)),
+                            Failure::Cursor | Failure::Down => Some((self.options.interval, false)),
+                        };
+                        self.plan.failed(id, walk);
+                        wait
+                    }
+                }
             }
+        };
+        if !self.plan.holds(id) {
+            let part = self.part(id);
+            self.desk.board.forget(|other| other == part);
         }
+        wait
     }
 
     /// Not even one row of what is next in a window can be had. As long as other pages can, the window is halved until it
     /// cannot be any more; that moment is left out, and everything around it is read.
-    fn close_in(&mut self, id: u64, walk: Walk) -> Option<(Duration, bool)> {
+    fn close_in(&mut self, id: u64, mut walk: Walk) -> Option<(Duration, bool)> {
         let pages = self.desk.board.subscribe().borrow().pages;
-        let since = *self.alone_since.get_or_insert(pages);
+        // The first halves are asked for before the feed is known to be well: that is how it is known.
+        let is_well = walk.cut_at.is_none_or(|before| pages > before);
         match walk.halves() {
-            // Both halves are asked for before the feed is known to be well: that is how it is known.
-            Some((newer, older)) => {
-                self.plan.also(newer);
+            Some((mut newer, mut older)) if is_well => {
+                (newer.cut_at, older.cut_at) = (Some(pages), Some(pages));
+                let other = self.plan.also(newer);
+                self.desk.board.part_in_two(self.part(id), self.part(other));
                 self.plan.failed(id, older);
                 None
             }
-            None if pages > since => {
-                let (from, to) = walk.rest();
-                self.plan.give_up(id);
-                self.unreadable.extend(to.map(|to| Span { from, to }));
-                self.tally.unreadable += 1;
+            None if is_well && walk.cut_at.is_some() => {
+                self.give_up(id, &walk);
                 None
             }
-            None => {
-                self.plan.failed(id, walk);
+            _ => {
+                walk.cut_at = Some(walk.cut_at.unwrap_or(pages));
+                self.plan.put_off(id, walk);
                 Some((self.options.interval, false))
             }
         }
+    }
+
+    fn give_up(&mut self, id: u64, walk: &Walk) {
+        let (from, to) = walk.rest();
+        if !self.is_known(walk) {
+            tracing::warn!(source = self.desk.info.id, %from, "a moment cannot be read; everything around it is");
+        }
+        self.plan.give_up(id);
+        self.unreadable.extend(to.map(|to| Span { from, to }));
+        self.tally.unreadable += 1;
     }
 
     /// Begins to commit what was read since the last commit, if anything was.
@@ -283,20 +313,22 @@ impl Backfill {
             checkpoints: vec![saved.checkpoint(self.name)],
             read,
             unreadable,
+            ..Work::default()
         };
         let desk = self.desk.clone();
-        let (turns, takes) = (self.options.turns.clone(), self.pace.takes());
+        let (turns, takes, gives_way) = (self.options.turns.clone(), self.pace.takes(), self.pace.gives_way());
         Some(Box::pin(async move {
-            turns.give_way(takes).await;
+            let had_way = if gives_way { Some(turns.give_way(takes).await) } else { None };
             let begun = Instant::now();
             let counts = desk.commit(work).await?;
-            Ok(Done { saved, counts, took: begun.elapsed() })
+            Ok(Done { saved, counts, took: begun.elapsed(), had_way })
         }))
     }
 
-    fn take_note(&mut self, Done { saved, counts, took }: Done) {
+    fn take_note(&mut self, Done { saved, counts, took, had_way }: Done) {
         self.stored = saved;
         self.pace.note(took);
+        self.pace.note_way(had_way);
         self.tally.new += counts.new;
         self.tally.known += counts.known;
         self.tally.late += counts.late;
@@ -322,31 +354,14 @@ struct Done {
     saved: Saved,
     counts: Counts,
     took: Duration,
+    /// Whether nobody was kept waiting by it; `None` if it did not give way to anybody.
+    had_way: Option<bool>,
 }
 
-/// How long commits take, and so how large they should be: what follows the feed may have to wait for one.
-#[derive(Debug)]
-struct Pace {
-    /// How long the last ones took.
-    last: [Duration; 4],
-    rows: usize,
-}
-
-impl Pace {
-    fn new() -> Pace {
-        Pace { last: [Duration::ZERO; 4], rows: ROWS_PER_COMMIT }
-    }
-
-    /// How long the next one takes, at most and about: every few commits the engine tidies up.
-    fn takes(&self) -> Duration {
-        self.last.into_iter().max().unwrap_or_default()
-    }
-
-    fn note(&mut self, took: Duration) {
-        self.last.rotate_right(1);
-        self.last[0] = took;
-        let rows = if took > LONG_COMMIT { self.rows / 2 } else { self.rows + ROWS_PER_COMMIT / 8 };
-        self.rows = rows.clamp(ROWS_PER_COMMIT / 8, ROWS_PER_COMMIT);
+impl Drop for Backfill {
+    fn drop(&mut self) {
+        let name = self.name;
+        self.desk.board.forget(|part| matches!(part, Part::Window(other, _) if other == name));
     }
 }
 

@@ -1,4 +1,7 @@
 //! What has been read to its end, and when: kept short, so that it can stand in a checkpoint and be written with every page.
+//! The ledger tells how it came about ([`account`]).
+
+pub(crate) mod account;
 
 use auditlake_store::{Covered, Span, merged};
 use jiff::{SignedDuration, Timestamp};
@@ -85,6 +88,14 @@ impl Coverage {
         fits
     }
 
+    /// Nothing has been read that has not happened yet. Says whether anything else was said.
+    pub(crate) fn cut(&mut self, present: Timestamp) -> bool {
+        let is_future = self.covered.iter().any(|part| part.to > present);
+        self.covered.retain(|part| part.from < present);
+        self.covered.iter_mut().for_each(|part| part.to = part.to.min(present));
+        is_future
+    }
+
     /// What the feed has shown to its end, and nobody reads again as a matter of course: a new row from there is late.
     pub(crate) fn settled(&self, overlap: SignedDuration) -> Vec<Span> {
         let Some(edge) = self.covered.last().and_then(|last| last.to.checked_sub(overlap).ok()) else {
@@ -139,6 +150,15 @@ mod tests {
         );
         coverage.add(&[span(300, 400)], time(3_000));
         assert_eq!(coverage.settled(SignedDuration::from_secs(20)), [span(0, 150), span(300, 380)]);
+    }
+
+    #[test]
+    fn nothing_of_the_future_has_been_read() {
+        let mut coverage = Coverage::default();
+        coverage.add(&[span(0, 100), span(200, 300)], time(1_000));
+        assert!(!coverage.cut(time(300)));
+        assert!(coverage.cut(time(50)));
+        assert_eq!(coverage.settled(SignedDuration::ZERO), [span(0, 50)]);
     }
 
     #[test]

@@ -3,32 +3,41 @@
 //! What comes back is a [`Haul`]: rows laid out, rejects, and the ledger entries of the request and of those before it that
 //! failed. [`Desk::commit`] makes a haul durable together with the checkpoint that moves past it.
 
+mod again;
+mod commit;
+mod failed;
+mod haul;
+
 use std::{
     collections::{BTreeMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use auditlake_store::{
-    Batch, Commit, Counts, Covered, Drift, DriftKind, LedgerEntry, Recall, SourceInfo, Span, Writer,
-};
+use auditlake_store::{Drift, DriftKind, LedgerEntry, Recall, SourceInfo, Writer};
 use enrich::Enricher;
 use feed::{
-    Order, Page, Query, Window,
+    Page, Query,
     client::{Error, ErrorKind, Exchange, RetryPolicy},
 };
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::{
     sync::{Notify, OnceCell},
     time::Instant,
 };
 
+use self::failed::Failed;
+pub(crate) use self::{
+    commit::{Anew, Work},
+    haul::Haul,
+};
 use crate::{
-    ApiRead, Budget, Intake, Place, Priority, Reject, RejectFile, Result, Stop, Taken, Upstream,
-    compare::{self, Seen, just_after},
+    Budget, Intake, Place, Priority, RejectFile, SourceOptions, Stop, Taken, Upstream,
     covered::Coverage,
-    state::{Board, trouble_of},
+    size::PageSize,
+    state::Board,
+    trouble::{Part, trouble_of},
 };
 
 /// What a collector needs of the store.
@@ -36,14 +45,12 @@ pub trait Store: Writer + Recall {}
 
 impl<T: Writer + Recall> Store for T {}
 
-/// Own requests of an earlier process that are looked for in the feed.
-const RECALLED_REQUESTS: usize = 4_096;
-/// Failed requests that wait for a commit to be entered in the ledger.
-const HELD_ERRORS: usize = 1_024;
 /// Pages with more rows are taken in on a thread that may be busy.
 const SMALL_PAGE_ROWS: usize = 200;
 /// So many things that the catalogue does not know are told apart; a feed with more is of another kind.
 const KNOWN_UNKNOWNS: usize = 4_096;
+/// A page that is larger than those that come is asked for so often.
+const TRIES_OF_LARGER: u32 = 2;
 
 /// Asks for one source. Shared by all that it does.
 pub(crate) struct Desk {
@@ -56,9 +63,9 @@ pub(crate) struct Desk {
     pub(crate) retry: RetryPolicy,
     pub(crate) memory: Mutex<Memory>,
     /// How far the tail reaches back.
-    pub(crate) overlap: SignedDuration,
-    /// What has been read to its end; held while a commit that changes it is under way.
-    pub(crate) coverage: tokio::sync::Mutex<Coverage>,
+    pub(crate) overlap: jiff::SignedDuration,
+    /// What has been read to its end; held while a commit is under way, so that one comes after the other.
+    pub(crate) coverage: Arc<tokio::sync::Mutex<Coverage>>,
     pub(crate) recalled: OnceCell<()>,
     /// Told when there is something unreadable to look at closely.
     pub(crate) unreadable: Notify,
@@ -66,16 +73,25 @@ pub(crate) struct Desk {
 }
 
 /// What is not committed yet, and what is not worth committing.
-#[derive(Default)]
 pub(crate) struct Memory {
-    errors: Vec<LedgerEntry>,
+    failed: Failed,
+    /// How many commits there were.
+    commits: u64,
+    size: PageSize,
     /// What the feed's clock said, and when.
     clock: Option<(Timestamp, Instant)>,
+    /// When the newest of our own requests was sent that this feed has shown.
+    echo: Option<Instant>,
     /// What stored rows have shown that the catalogue does not know: kind, type, name and value.
     unknown: HashSet<(DriftKind, String, String, String)>,
 }
 
 impl Memory {
+    fn new(full: u32) -> Memory {
+        let (failed, size) = (Failed::default(), PageSize::new(full));
+        Memory { failed, commits: 0, size, clock: None, echo: None, unknown: HashSet::new() }
+    }
+
     /// Takes note of what rows show. Says how many different things of each kind have been seen by now.
     fn meet(&mut self, drift: Vec<Drift>) -> BTreeMap<&'static str, u64> {
         for drift in drift {
@@ -87,65 +103,28 @@ impl Memory {
         self.unknown.iter().for_each(|(kind, ..)| *counts.entry(kind.as_str()).or_default() += 1);
         counts
     }
+
+    /// The feed has shown a request of ours that was sent then. Says how long that took, if it is the newest so far.
+    fn hear(&mut self, sent: Option<Instant>) -> Option<Duration> {
+        let sent = sent.filter(|sent| self.echo.is_none_or(|newest| *sent > newest))?;
+        self.echo = Some(sent);
+        Some(sent.elapsed())
+    }
 }
 
-/// What goes into a commit beside what waits for one.
-#[derive(Default)]
-pub(crate) struct Work {
-    pub(crate) hauls: Vec<Haul>,
-    pub(crate) checkpoints: Vec<(&'static str, Value)>,
-    /// What has been read to its end with it.
-    pub(crate) read: Vec<Span>,
-    /// What cannot be read.
-    pub(crate) unreadable: Vec<Span>,
+/// What a request is for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Errand {
+    pub(crate) priority: Priority,
+    /// What has trouble if it fails.
+    pub(crate) part: Part,
+    /// Whether it is known that something there cannot be read: that has been said.
+    pub(crate) is_known: bool,
 }
 
-/// A page, taken in.
-#[derive(Debug)]
-pub(crate) struct Haul {
-    pub(crate) page: Page,
-    /// The feed's clock when it answered, as far as it says.
-    pub(crate) date: Option<Timestamp>,
-    pub(crate) times: Option<(Timestamp, Timestamp)>,
-    /// Requests that it took.
-    pub(crate) attempts: u32,
-    /// What it shows that was not so when it was first seen.
-    pub(crate) drift: Vec<Drift>,
-    batch: Batch,
-    rejects: Vec<Reject>,
-    reads: Vec<ApiRead>,
-    contents: Vec<u64>,
-    entry: LedgerEntry,
-}
-
-impl Haul {
-    pub(crate) fn rows(&self) -> usize {
-        self.batch.len()
-    }
-
-    /// Id, time and content of each row.
-    pub(crate) fn shown(&self) -> Vec<(String, Timestamp, u64)> {
-        let rows = self.batch.ids().iter().zip(self.batch.times()).zip(&self.contents);
-        let row = |((id, at), content): ((Option<&str>, &i64), &u64)| {
-            Some((id?.to_owned(), Timestamp::from_microsecond(*at).ok()?, *content))
-        };
-        rows.filter_map(row).collect()
-    }
-
-    fn seen(&self) -> Vec<Seen<'_>> {
-        // Rejects have no row, so the bytes are looked up by what the row says of them.
-        let by_content: std::collections::HashMap<u64, &[u8]> = match self.rejects.is_empty() {
-            true => Default::default(),
-            false => self.page.data.iter().map(|raw| (auditlake_store::content_hash(raw), raw.as_ref())).collect(),
-        };
-        let raw = |row: usize, content: &u64| match self.rejects.is_empty() {
-            true => self.page.data.get(row).map(AsRef::as_ref),
-            false => by_content.get(content).copied(),
-        };
-        let rows = self.batch.ids().iter().zip(&self.contents).enumerate();
-        rows.filter_map(|(row, (id, content))| Some(Seen { id: id?, raw: raw(row, content)?, content: *content }))
-            .collect()
-    }
+impl Errand {
+    /// Following the feed.
+    pub(crate) const TAIL: Errand = Errand { priority: Priority::Tail, part: Part::Tail, is_known: false };
 }
 
 /// Why there is no page.
@@ -161,13 +140,46 @@ pub(crate) enum Failure {
     Refused,
     /// As above, and waiting may cure it.
     Down,
+    /// The page did not come, but a smaller one may at once.
+    Smaller,
 }
 
 impl Desk {
+    /// A desk of a source that nothing is known of yet.
+    pub(crate) fn new(
+        options: &SourceOptions,
+        upstream: Arc<dyn Upstream>,
+        budget: Arc<Budget>,
+        store: Arc<dyn Store>,
+    ) -> Desk {
+        Desk {
+            info: options.info.clone(),
+            upstream,
+            budget,
+            store,
+            rejects: RejectFile::new(&options.dir, &options.info.id),
+            board: Board::new(&options.info.id),
+            retry: options.retry.clone(),
+            memory: Mutex::new(Memory::new(options.limit())),
+            overlap: options.overlap,
+            coverage: Arc::default(),
+            recalled: OnceCell::new(),
+            unreadable: Notify::new(),
+            enricher: options.enricher.clone(),
+        }
+    }
+
+    /// The largest page to ask for at the moment, where one of `limit` is wanted.
+    pub(crate) fn most(&self, limit: u32) -> u32 {
+        self.memory().size.most(limit)
+    }
+
     /// Asks until there is a page or asking again is of no use for now.
-    pub(crate) async fn ask(&self, query: &Query, priority: Priority, stop: &Stop) -> Result<Haul, Failure> {
+    pub(crate) async fn ask(&self, query: &Query, errand: Errand, stop: &Stop) -> Result<Haul, Failure> {
+        let priority = errand.priority;
         let mut number = 0;
         let mut last_body = None;
+        let is_trial = self.memory().size.is_trial(query.limit);
         loop {
             number += 1;
             let answer = async {
@@ -184,6 +196,7 @@ impl Desk {
                     self.budget.note(&response.exchange);
                     self.board.asked(&response.exchange, None);
                     self.remember(&response.exchange);
+                    self.memory().size.came(query.limit, Instant::now());
                     let haul = self.take_in(response.page, response.exchange, priority).await;
                     return Ok(Haul { attempts: number, ..haul });
                 }
@@ -193,10 +206,14 @@ impl Desk {
             let body = error.exchange.body_sha256;
             let is_same = matches!(error.kind, ErrorKind::Invalid(_)) && body.is_some() && body == last_body;
             last_body = body;
-            match self.retry.wait(number, &error, spread(number)).filter(|_| !is_same) {
-                None => return Err(self.fail(query, &error)),
+            let is_tried = is_trial && is_slow(&error) && number >= TRIES_OF_LARGER;
+            match self.retry.wait(number, &error, spread(number)).filter(|_| !is_same && !is_tried) {
+                None => return Err(self.fail(query, errand, &error)),
                 Some(wait) => {
-                    self.board.trouble(trouble_of(&error));
+                    // One failure in a while is what any feed has.
+                    if number > 1 {
+                        self.say(errand, &error);
+                    }
                     if error.api().is_some_and(|api| api.status == 429) {
                         self.budget.hold(wait);
                     }
@@ -208,18 +225,26 @@ impl Desk {
         }
     }
 
-    fn fail(&self, query: &Query, error: &Error) -> Failure {
+    fn fail(&self, query: &Query, errand: Errand, error: &Error) -> Failure {
         let status = error.api().map(|api| api.status);
         if status == Some(400) && query.cursor.is_some() {
             return Failure::Cursor;
         }
-        let trouble = trouble_of(error);
-        let is_refused = trouble.is_refused;
-        self.board.trouble(trouble);
-        match (&error.kind, status) {
-            (ErrorKind::TooLarge { .. } | ErrorKind::Invalid(_), _) | (_, Some(500)) => Failure::TooLarge,
-            _ if is_refused => Failure::Refused,
-            _ => Failure::Down,
+        if is_slow(error) && self.memory().size.failed(query.limit, Instant::now()) {
+            return Failure::Smaller;
+        }
+        self.say(errand, error);
+        match () {
+            () if is_unreadable(error) => Failure::TooLarge,
+            () if trouble_of(error).is_refused => Failure::Refused,
+            () => Failure::Down,
+        }
+    }
+
+    /// Says what is wrong, unless it has been said of this stretch for good.
+    fn say(&self, errand: Errand, error: &Error) {
+        if !(errand.is_known && is_unreadable(error)) {
+            self.board.trouble(errand.part, trouble_of(error));
         }
     }
 
@@ -228,19 +253,12 @@ impl Desk {
         self.remember(&error.exchange);
         self.board.asked(&error.exchange, Some(error));
         tracing::debug!(source = self.info.id, attempt = number, "no page: {error}");
-        let mut detail = detail_of(&error.exchange, priority);
+        let mut detail = detail_of(&error.exchange, priority.as_str());
         detail["error"] = json!(error.label());
         detail["message"] = json!(error.to_string());
         detail["attempt"] = json!(number);
-        let mut memory = self.memory();
-        if memory.errors.len() < HELD_ERRORS {
-            memory.errors.push(LedgerEntry {
-                at: error.exchange.sent_at,
-                kind: "error".to_owned(),
-                batch: None,
-                detail,
-            });
-        }
+        let entry = LedgerEntry { at: error.exchange.sent_at, kind: "error".to_owned(), batch: None, detail };
+        self.memory().failed.push(entry);
     }
 
     async fn take_in(&self, page: Page, exchange: Exchange, priority: Priority) -> Haul {
@@ -262,7 +280,7 @@ impl Desk {
                 Err(panic) => std::panic::resume_unwind(panic.into_panic()),
             }
         };
-        let mut detail = detail_of(&exchange, priority);
+        let mut detail = detail_of(&exchange, priority.as_str());
         detail["rows"] = json!(page.data.len());
         detail["rejected"] = json!(rejects.len());
         detail["has_more"] = json!(page.has_more);
@@ -271,119 +289,6 @@ impl Desk {
         let entry = LedgerEntry { at: exchange.sent_at, kind: "page".to_owned(), batch: None, detail };
         let (date, attempts, drift) = (exchange.date, 1, Vec::new());
         Haul { page, date, times, attempts, drift, batch, rejects, reads, contents, entry }
-    }
-
-    /// Commits hauls and checkpoints in one transaction. Rejects are on disk before it.
-    ///
-    /// # Errors
-    /// Nothing of it has happened then, and the entries of failed requests stay for the next commit.
-    pub(crate) async fn commit(&self, work: Work) -> Result<Counts> {
-        let Work { hauls, checkpoints, read, unreadable } = work;
-        let mut commit = Commit::new(self.info.clone());
-        commit.checkpoints = checkpoints.into_iter().map(|(name, value)| (name.to_owned(), Some(value))).collect();
-        let mut coverage = self.coverage.lock().await;
-        commit.read_before = coverage.settled(self.overlap);
-        let mut covers = coverage.clone();
-        covers.add(&read, commit.received_at);
-        for span in &unreadable {
-            covers.give_up(*span);
-            commit.drift.push(compare::unreadable(*span));
-            let detail = json!({ "from": span.from, "to": span.to });
-            commit.ledger.push(LedgerEntry { at: commit.received_at, kind: "gap".to_owned(), batch: None, detail });
-        }
-        if covers != *coverage {
-            commit.checkpoints.push((Covered::CHECKPOINT.to_owned(), Some(json!(covers.covered))));
-            commit.checkpoints.push((Covered::UNREADABLE.to_owned(), Some(json!(covers.unreadable))));
-        }
-        // Taken out at once, as others commit at the same time.
-        let errors = std::mem::take(&mut self.memory().errors);
-        commit.ledger.extend(errors.iter().cloned());
-        let has_pages = !hauls.is_empty();
-        let (mut rejects, mut own, mut echo, mut unknown) = (Vec::new(), 0, None, Vec::new());
-        for mut haul in hauls {
-            let index = (!haul.batch.is_empty()).then_some(commit.batches.len());
-            unknown.extend(haul.batch.drift());
-            let reads = haul.reads.iter().map(|read| (read.row, &*read.request_id, &*read.activity));
-            let found = self.budget.own().recognise(reads, Instant::now());
-            haul.batch.tag_own_reads(found.rows);
-            own += found.fresh;
-            echo = found.echo.or(echo);
-            commit.batches.extend(index.map(|_| haul.batch));
-            commit.ledger.push(LedgerEntry { batch: index, ..haul.entry });
-            commit.drift.extend(haul.drift);
-            rejects.extend(haul.rejects);
-        }
-        commit.own_reads = self.budget.own().take_claimed();
-        let (rejected, drift, claimed) = (rejects.len() as u64, commit.drift.len() as u64, commit.own_reads.clone());
-        let result = self.put(commit, rejects).await;
-        if result.is_err() {
-            self.memory().errors.splice(..0, errors);
-            self.budget.own().give_back(claimed);
-        }
-        let committed = result?;
-        *coverage = covers;
-        if has_pages {
-            self.board.well();
-        }
-        let counts = committed.total();
-        let unknown = (!unknown.is_empty()).then(|| self.memory().meet(unknown));
-        self.board.update(|state| {
-            state.new += counts.new;
-            state.known += counts.known;
-            state.late += counts.late;
-            state.lateness.merge(&committed.lateness);
-            state.drift += drift;
-            state.unknown = unknown.unwrap_or_else(|| std::mem::take(&mut state.unknown));
-            state.rejected += rejected;
-            state.own_reads += own;
-            if echo.is_some() {
-                (state.echo, state.echo_at) = (echo, Some(Timestamp::now()));
-            }
-            state.covered.clone_from(&coverage.covered);
-            state.unreadable.clone_from(&coverage.unreadable);
-        });
-        Ok(counts)
-    }
-
-    async fn put(&self, commit: Commit, rejects: Vec<Reject>) -> Result<auditlake_store::Committed> {
-        if !rejects.is_empty() {
-            let file = self.rejects.clone();
-            match tokio::task::spawn_blocking(move || file.append(&rejects)).await {
-                Ok(result) => result?,
-                Err(panic) => std::panic::resume_unwind(panic.into_panic()),
-            }
-        }
-        Ok(self.store.commit(commit).await?)
-    }
-
-    /// Enters failed requests in the ledger that no page follows.
-    pub(crate) async fn commit_errors(&self) -> Result<()> {
-        let is_empty = self.memory().errors.is_empty();
-        if !is_empty {
-            self.commit(Work::default()).await?;
-        }
-        Ok(())
-    }
-
-    /// What an earlier process left: what has been read, and which requests were ours. Once, before anything is committed.
-    pub(crate) async fn recall(&self) -> Result<()> {
-        self.recalled.get_or_try_init(|| self.recall_now()).await.map(drop)
-    }
-
-    async fn recall_now(&self) -> Result<()> {
-        use crate::source::read_checkpoint;
-        let covered = read_checkpoint(self, Covered::CHECKPOINT).await?.unwrap_or_default();
-        let unreadable = read_checkpoint(self, Covered::UNREADABLE).await?.unwrap_or_default();
-        for (id, _) in self.store.requests(&self.info.id, RECALLED_REQUESTS).await?.into_iter().rev() {
-            self.budget.own().sent(&id, None);
-        }
-        let coverage = Coverage { covered, unreadable };
-        self.board.update(|state| {
-            state.covered.clone_from(&coverage.covered);
-            state.unreadable.clone_from(&coverage.unreadable);
-        });
-        *self.coverage.lock().await = coverage;
-        Ok(())
     }
 
     fn remember(&self, exchange: &Exchange) {
@@ -402,6 +307,16 @@ impl Desk {
         told.and_then(|(date, at)| date.checked_add(at.elapsed()).ok()).unwrap_or_else(Timestamp::now)
     }
 
+    /// How many commits there were.
+    pub(crate) fn commits(&self) -> u64 {
+        self.memory().commits
+    }
+
+    /// When the newest of our own requests was sent that this feed has shown.
+    pub(crate) fn echo(&self) -> Option<Instant> {
+        self.memory().echo
+    }
+
     /// Waits after a failure, or until told to stop; says whether to go on. A feed that refuses a key is asked again as
     /// soon as there is another one.
     pub(crate) async fn pause(&self, wait: Duration, is_refused: bool, stop: &Stop) -> bool {
@@ -412,73 +327,6 @@ impl Desk {
         }
     }
 
-    /// Compares rows that are read again with what was first seen, and takes note of what differs: rows up to `until`.
-    pub(crate) async fn compare(&self, haul: &mut Haul, until: Timestamp) {
-        let Some((oldest, newest)) = haul.times.filter(|(oldest, _)| *oldest <= until) else { return };
-        let span = Span { from: oldest, to: just_after(newest.min(until)) };
-        match self.differences(haul, span).await {
-            Ok(drift) => haul.drift.extend(drift),
-            Err(error) => tracing::debug!(source = self.info.id, "not compared: {error}"),
-        }
-    }
-
-    async fn differences(&self, haul: &Haul, span: Span) -> auditlake_store::Result<Vec<Drift>> {
-        let stored = compare::stored(self.store.as_ref(), span).await?;
-        if stored.is_empty() {
-            return Ok(Vec::new());
-        }
-        compare::changed(self.store.as_ref(), &stored, &haul.seen()).await
-    }
-
-    /// The same for a page of a window that is read once more, `span` of which it shows completely: what is stored of it
-    /// and not shown is asked for again, and then missing. Answers the page of that second look, if there was one.
-    pub(crate) async fn reconcile(
-        &self,
-        haul: &mut Haul,
-        span: Span,
-        organizations: &[String],
-        stop: &Stop,
-    ) -> Option<Haul> {
-        let asked_at = haul.entry.at;
-        let wide = match haul.times {
-            Some((oldest, newest)) => Span { from: span.from.min(oldest), to: span.to.max(just_after(newest)) },
-            None => span,
-        };
-        let stored = match compare::stored(self.store.as_ref(), wide).await {
-            Ok(stored) if !stored.is_empty() => stored,
-            _ => return None,
-        };
-        match compare::changed(self.store.as_ref(), &stored, &haul.seen()).await {
-            Ok(drift) => haul.drift.extend(drift),
-            Err(error) => tracing::debug!(source = self.info.id, "not compared: {error}"),
-        }
-        // What came as no activity may be any of them.
-        if !haul.rejects.is_empty() {
-            return None;
-        }
-        let shown: HashSet<&str> = haul.batch.ids().iter().flatten().collect();
-        let inside = |print: &&auditlake_store::Fingerprint| (span.from..span.to).contains(&print.time);
-        let missing: Vec<_> = compare::missing(&stored, &shown, &self.info.id, organizations, asked_at)
-            .into_iter()
-            .filter(inside)
-            .collect();
-        let (first, last) = (missing.first()?.time, missing.last()?.time);
-        let query = Query {
-            organization_ids: organizations.to_vec(),
-            created_at: Window { gte: Some(first), lt: Some(just_after(last)), ..Window::default() },
-            limit: feed::MAX_LIMIT,
-            order: Order::Asc,
-            ..Query::default()
-        };
-        let again = self.ask(&query, Priority::Reconcile, stop).await.ok()?;
-        let is_whole = !again.page.has_more && again.page.data.len() < query.limit as usize;
-        let end = again.times.map_or(first, |(_, newest)| newest);
-        let shown: HashSet<&str> = again.batch.ids().iter().flatten().collect();
-        let gone = missing.into_iter().filter(|print| !shown.contains(print.id.as_str()));
-        haul.drift.extend(gone.filter(|print| is_whole || print.time < end).map(compare::gone));
-        Some(again)
-    }
-
     fn memory(&self) -> MutexGuard<'_, Memory> {
         // Nothing in here can be left half done.
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
@@ -486,9 +334,9 @@ impl Desk {
 }
 
 /// What the ledger says of every request.
-fn detail_of(exchange: &Exchange, priority: Priority) -> Value {
+pub(crate) fn detail_of(exchange: &Exchange, purpose: &str) -> Value {
     json!({
-        "for": priority.as_str(),
+        "for": purpose,
         "endpoint": feed::PATH,
         "query": exchange.query,
         "status": exchange.status,
@@ -497,6 +345,22 @@ fn detail_of(exchange: &Exchange, priority: Priority) -> Value {
         "sha256": exchange.body_sha256_hex(),
         "elapsed_ms": exchange.elapsed.as_millis() as u64,
     })
+}
+
+/// Whether something in the page itself may be at fault, so that it is closed in on.
+fn is_unreadable(error: &Error) -> bool {
+    match &error.kind {
+        ErrorKind::TooLarge { .. } | ErrorKind::Invalid(_) => true,
+        _ => error.api().is_some_and(|api| api.status == 500),
+    }
+}
+
+/// Whether a smaller page may come where this one did not: it takes too long, or breaks on the way.
+fn is_slow(error: &Error) -> bool {
+    match &error.kind {
+        ErrorKind::Timeout(_) | ErrorKind::Cut(_) | ErrorKind::Dropped(_) => true,
+        _ => matches!(error.api().map(|api| api.status), Some(502..=504)),
+    }
 }
 
 /// A number from 0 to 1 that spreads the waits of many sources.

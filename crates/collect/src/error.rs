@@ -21,8 +21,8 @@ pub enum CollectError {
         /// Why not.
         source: std::io::Error,
     },
-    /// A thread could not be started, or died.
-    #[error("the import broke off: {0}")]
+    /// A thread or a task could not be started, or died.
+    #[error("it broke off: {0}")]
     Thread(String),
     /// A checkpoint is not in the form that this program writes.
     #[error("the checkpoint {name:?} of source {source_id:?} cannot be read: {message}")]
@@ -44,6 +44,15 @@ impl CollectError {
             CollectError::Rejects { .. } => Some("free some space, or make the directory writable, and run it again"),
             CollectError::Thread(_) => Some("run it again: what is stored already is not stored twice"),
             CollectError::Checkpoint { .. } => Some("it was written by a newer program: run that one"),
+        }
+    }
+
+    /// Whether it stays until a person acts.
+    pub(crate) fn needs_person(&self) -> bool {
+        match self {
+            CollectError::Store(error) => matches!(error, StoreError::DiskFull(_) | StoreError::TooNew { .. }),
+            CollectError::Rejects { .. } | CollectError::Checkpoint { .. } => true,
+            CollectError::Thread(_) => false,
         }
     }
 }

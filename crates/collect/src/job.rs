@@ -8,7 +8,7 @@ use crate::{
     Collector, Priority, Result, SourceOptions, Stop,
     backfill::{Backfill, Saved, Tally},
     desk::Work,
-    state::Trouble,
+    trouble::{Part, Trouble},
 };
 
 /// What to do with a span.
@@ -56,7 +56,8 @@ pub struct JobProgress {
 pub struct JobReport {
     /// The source.
     pub source: String,
-    /// What was read, from the oldest moment to the newest: more than was asked for, if an earlier job had been broken off.
+    /// What was read, from the oldest moment to the newest: more than was asked for, if an earlier job had been broken off, and
+    /// less, if more was asked for than has happened.
     #[serde(flatten)]
     pub span: Span,
     /// Whether all of it was read.
@@ -92,12 +93,17 @@ impl Collector {
         tell: &(dyn Fn(JobProgress) + Sync),
     ) -> Result<JobReport> {
         let (desk, name) = (&self.desk, job.checkpoint());
-        desk.recall().await?;
+        self.recall().await?;
+        // What has not happened yet cannot be read.
+        let present = desk.present();
+        let (from, to) = (from.min(present), to.min(present));
         let mut saved = match Saved::load(desk, name).await?.filter(|saved| !saved.remaining.is_empty()) {
             Some(left) => left,
             None => Saved::new(from, to),
         };
+        saved.leave(&[(present, Timestamp::MAX)]);
         saved.add(from, to);
+        saved.to = saved.to.min(present);
         desk.commit(Work { checkpoints: vec![saved.checkpoint(name)], ..Work::default() }).await?;
         let all = saved.progress().remaining_seconds.max(1) as f64;
         let span = Span { from: saved.from, to: saved.to };
@@ -122,7 +128,7 @@ impl Collector {
                 tally.map(drop)
             })
         };
-        self.outlive(&stop, &work).await?;
+        self.outlive(Part::Job(name), &stop, &work).await?;
         let (tally, is_done) = report.into_inner().unwrap_or_default();
         Ok(JobReport { source: desk.info.id.clone(), span, is_done, tally })
     }

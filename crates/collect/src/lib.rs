@@ -6,6 +6,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test fails by panicking"))]
 
+mod asked;
 mod backfill;
 mod budget;
 mod compare;
@@ -19,16 +20,21 @@ mod job;
 mod own;
 mod reconcile;
 mod reject;
+mod scope;
+mod size;
 mod source;
 mod state;
 mod stop;
 mod tail;
+mod trouble;
 mod turns;
 mod upstream;
 mod walk;
 
+pub use asked::Asked;
 pub use backfill::Tally;
 pub use budget::{Budget, Priority};
+pub use covered::account::Account;
 pub use desk::Store;
 pub use error::{CollectError, Result};
 pub use intake::{ApiRead, Intake, Taken};
@@ -36,8 +42,9 @@ pub use job::{Job, JobProgress, JobReport};
 pub use reconcile::Round;
 pub use reject::{Place, Reject, RejectFile};
 pub use source::{Collector, SourceOptions};
-pub use state::{BackfillProgress, Phase, SourceState, Trouble};
+pub use state::{BackfillProgress, Phase, SourceState};
 pub use stop::{Stop, Stopper, stop};
+pub use trouble::Trouble;
 pub use turns::Turns;
 pub use upstream::{InProcess, Upstream};
 

@@ -1,11 +1,11 @@
 //! Our own requests, known by their `request-id`: the feed shows them like everybody's, and so tells how far it lags.
 //!
-//! Shared by all sources with keys under one organisation, as each shows the others' requests.
+//! Shared by all sources with keys under one organisation, as each shows the others' requests. What the feed of a source has shown
+//! last, which tells whether it stands still, is each source's own ([`Recognised::newest`]).
 
 use std::{
     collections::{HashMap, VecDeque},
     sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
 use tokio::time::Instant;
@@ -29,8 +29,6 @@ struct Known {
     unclaimed_order: VecDeque<String>,
     /// Stored activities that turned out to be ours.
     claimed: Vec<String>,
-    /// When the request was sent that the feed showed last, of those sent by this process.
-    newest_shown: Option<Instant>,
 }
 
 /// What came of looking for our own requests among some rows.
@@ -38,10 +36,10 @@ struct Known {
 pub(crate) struct Recognised {
     /// Which rows are ours.
     pub(crate) rows: Vec<u32>,
-    /// How many of them the feed had not shown before.
+    /// How many of them no feed had shown before.
     pub(crate) fresh: u64,
-    /// How long ago the newest of those was sent.
-    pub(crate) echo: Option<Duration>,
+    /// When the newest of all was sent, of those sent by this process.
+    pub(crate) newest: Option<Instant>,
 }
 
 impl OwnRequests {
@@ -64,27 +62,19 @@ impl OwnRequests {
     }
 
     /// Looks for ours among requests that the feed shows: row, request id, activity id.
-    pub(crate) fn recognise<'r>(
-        &self,
-        rows: impl Iterator<Item = (u32, &'r str, &'r str)>,
-        now: Instant,
-    ) -> Recognised {
+    pub(crate) fn recognise<'r>(&self, rows: impl Iterator<Item = (u32, &'r str, &'r str)>) -> Recognised {
         let mut known = self.lock();
-        let (mut found, mut newest) = (Recognised::default(), None);
+        let mut found = Recognised::default();
         for (row, request, activity) in rows {
             match known.sent.get_mut(request) {
                 Some((sent, shown)) => {
                     found.rows.push(row);
-                    if !std::mem::replace(shown, true) {
-                        found.fresh += 1;
-                        newest = newest.max(*sent);
-                    }
+                    found.fresh += u64::from(!std::mem::replace(shown, true));
+                    found.newest = found.newest.max(*sent);
                 }
                 None => known.unclaim(request, activity),
             }
         }
-        known.newest_shown = known.newest_shown.max(newest);
-        found.echo = newest.map(|sent| now.saturating_duration_since(sent));
         found
     }
 
@@ -96,11 +86,6 @@ impl OwnRequests {
     /// The same, given back, as they could not be stored.
     pub(crate) fn give_back(&self, claimed: Vec<String>) {
         self.lock().claimed.extend(claimed);
-    }
-
-    /// When the request was sent that the feed showed last.
-    pub(crate) fn newest_shown(&self) -> Option<Instant> {
-        self.lock().newest_shown
     }
 
     fn lock(&self) -> MutexGuard<'_, Known> {
@@ -124,19 +109,22 @@ impl Known {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[tokio::test(start_paused = true)]
     async fn knows_its_own() {
         let own = OwnRequests::default();
         own.sent("req_old", None);
-        own.sent("req_1", Some(Instant::now()));
+        let sent = Instant::now();
+        own.sent("req_1", Some(sent));
         tokio::time::advance(Duration::from_secs(7)).await;
         let rows = [(3, "req_1", "a_1"), (4, "req_2", "a_2"), (5, "req_old", "a_0")];
-        let found = own.recognise(rows.into_iter(), Instant::now());
-        assert_eq!(found, Recognised { rows: vec![3, 5], fresh: 2, echo: Some(Duration::from_secs(7)) });
-        let again = own.recognise(rows.into_iter(), Instant::now());
-        assert_eq!((again.rows, again.fresh, again.echo), (vec![3, 5], 0, None), "each counts once");
+        let found = own.recognise(rows.into_iter());
+        assert_eq!(found, Recognised { rows: vec![3, 5], fresh: 2, newest: Some(sent) });
+        let again = own.recognise(rows.into_iter());
+        assert_eq!((again.rows, again.fresh), (vec![3, 5], 0), "each counts once");
         own.sent("req_2", Some(Instant::now()));
         assert_eq!(own.take_claimed(), ["a_2"], "shown before its own answer was there");
         assert_eq!(own.take_claimed(), [""; 0]);

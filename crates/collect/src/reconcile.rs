@@ -2,12 +2,14 @@
 //! window, and only this finds it.
 //!
 //! What is found is stored as any other row and counted as late; what is there already stays as it was first seen, and
-//! differences become drift. Begins when the past has been read once. A round goes on where it was after a restart, and is
-//! due by when the last one began, however often the process is started.
+//! differences become drift. What the past has not come to yet is left to it. A round reaches back from where the feed was when
+//! the last one like it began, so that nothing is passed over while the process does not run. It goes on where it was after a
+//! restart, and is due by when the last one began, however often the process is started.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use crate::{
@@ -17,8 +19,10 @@ use crate::{
     source::{SourceOptions, read_checkpoint},
 };
 
-/// When each round last began, of those that were finished, by its name.
+/// The last of each round that was finished, by its name.
 const CHECKPOINT: &str = "reconciled";
+/// A round of which the past has not read anything yet is put off for so long.
+const PUT_OFF: Duration = Duration::from_secs(60);
 
 /// A round: how often, and how far back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +51,34 @@ impl Round {
     }
 }
 
-type Finished = BTreeMap<String, Timestamp>;
+/// A round that was finished.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Noted")]
+struct Last {
+    /// When it began.
+    began: Timestamp,
+    /// The newest event time then; unknown of what an older program finished.
+    newest: Option<Timestamp>,
+}
+
+/// The same as it may stand in the checkpoint.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Noted {
+    Whole { began: Timestamp, newest: Option<Timestamp> },
+    Old(Timestamp),
+}
+
+impl From<Noted> for Last {
+    fn from(noted: Noted) -> Last {
+        match noted {
+            Noted::Whole { began, newest } => Last { began, newest },
+            Noted::Old(began) => Last { began, newest: None },
+        }
+    }
+}
+
+type Finished = BTreeMap<String, Last>;
 
 /// Reads again, for one source.
 pub(crate) struct Reconcile {
@@ -58,9 +89,6 @@ pub(crate) struct Reconcile {
 impl Reconcile {
     /// Does every round when it is due, until told to stop.
     pub(crate) async fn run(&self, stop: &Stop) -> Result<()> {
-        if !self.past_is_read(stop).await {
-            return Ok(());
-        }
         let mut finished: Finished = read_checkpoint(&self.desk, CHECKPOINT).await?.unwrap_or_default();
         // What a restart broke off.
         if let Some(saved) =
@@ -70,12 +98,13 @@ impl Reconcile {
         }
         // A round that never was is counted from now, and from here on that is remembered.
         let (now, known) = (Timestamp::now(), finished.len());
-        self.options.rounds.iter().for_each(|round| _ = finished.entry(round.name()).or_insert(now));
+        let first = Last { began: now, newest: Some(self.newest()) };
+        self.options.rounds.iter().for_each(|round| _ = finished.entry(round.name()).or_insert(first));
         if finished.len() > known {
             self.note(&finished).await?;
         }
         let begun = Instant::now();
-        let wait = |round: &Round| round.wait(finished.get(&round.name()).copied(), now);
+        let wait = |round: &Round| round.wait(finished.get(&round.name()).map(|last| last.began), now);
         // From here on no clock counts that somebody may set.
         let mut due: Vec<Instant> = self.options.rounds.iter().map(|round| begun + wait(round)).collect();
         while !stop.is_given() {
@@ -90,10 +119,14 @@ impl Reconcile {
             let saved = tokio::select! {
                 biased;
                 () = stop.given() => break,
-                () = until_next => match next {
-                    // The longest of those that are due is one of the others as well.
-                    Some(_) => self.plan(self.longest(&due)).await,
-                    None => continue,
+                // The longest of those that are due is one of the others as well.
+                () = until_next => match self.plan(self.longest(&due), &finished).await? {
+                    Some(saved) => saved,
+                    None => {
+                        let now = Instant::now();
+                        due.iter_mut().filter(|at| **at <= now).for_each(|at| *at = now + PUT_OFF);
+                        continue;
+                    }
                 },
                 () = self.desk.unreadable.notified() => self.unreadable().await,
             };
@@ -113,24 +146,27 @@ impl Reconcile {
         ready.max_by_key(|round| round.span).unwrap_or(&self.options.rounds[0])
     }
 
-    /// Waits until there is something to compare with. Says whether to go on.
-    async fn past_is_read(&self, stop: &Stop) -> bool {
-        let mut state = self.desk.board.subscribe();
-        tokio::select! {
-            biased;
-            () = stop.given() => false,
-            result = state.wait_for(|state| state.backfill.is_some_and(|backfill| backfill.is_done())) => result.is_ok(),
-        }
+    /// The newest event time up to which the feed has been followed.
+    fn newest(&self) -> Timestamp {
+        self.desk.board.subscribe().borrow().watermark.unwrap_or_else(|| self.desk.present())
     }
 
-    /// From the newest event time back; the last few minutes are the tail's. What could not be read is tried again.
-    async fn plan(&self, round: &Round) -> Saved {
-        let newest = self.desk.board.subscribe().borrow().watermark.unwrap_or_else(Timestamp::now);
-        let back = |span: SignedDuration| newest.checked_sub(span).unwrap_or(Timestamp::MIN);
+    /// From the newest event time back, now or when the last such round began; the last few minutes are the tail's. What could
+    /// not be read is tried again. `None` if the past has not read any of it yet.
+    async fn plan(&self, round: &Round, finished: &Finished) -> Result<Option<Saved>> {
+        let newest = self.newest();
+        let mut own =
+            Saved::new(start(&self.options.rounds, round, finished, newest), back(newest, self.options.overlap));
+        if let Some(past) = Saved::load(&self.desk, Priority::Backfill.as_str()).await? {
+            own.leave(&past.remaining);
+        }
+        if own.remaining.is_empty() {
+            return Ok(None);
+        }
         let mut saved = self.unreadable().await;
-        saved.add(back(round.span), back(self.options.overlap));
-        saved.round = Some((round.name(), Timestamp::now()));
-        saved
+        own.remaining.iter().for_each(|(from, to)| saved.add(*from, *to));
+        (saved.round, saved.newest) = (Some((round.name(), Timestamp::now())), Some(newest));
+        Ok(Some(saved))
     }
 
     /// What could not be read.
@@ -156,10 +192,11 @@ impl Reconcile {
             tracing::info!(source = self.desk.info.id, late, drift, from = %saved.from, to = %saved.to, "read again");
         }
         let Some((name, began)) = saved.round.filter(|_| !stop.is_given()) else { return Ok(None) };
+        let last = Last { began, newest: saved.newest };
         // It may be one that is not configured any more.
         let span = self.options.rounds.iter().find(|round| round.name() == name).map(|round| round.span);
         for round in self.options.rounds.iter().filter(|round| span.is_some_and(|span| round.span <= span)) {
-            finished.insert(round.name(), began);
+            finished.insert(round.name(), last);
         }
         self.note(finished).await?;
         Ok(span)
@@ -171,9 +208,48 @@ impl Reconcile {
     }
 }
 
+fn back(from: Timestamp, span: SignedDuration) -> Timestamp {
+    from.checked_sub(span).unwrap_or(Timestamp::MIN)
+}
+
+/// Where a round begins, which is one of all that are no longer as well: so far back as each of them reaches from where the
+/// feed was when the last one began.
+fn start(rounds: &[Round], round: &Round, finished: &Finished, newest: Timestamp) -> Timestamp {
+    let starts = rounds.iter().filter(|one| one.span <= round.span).map(|one| {
+        let last = finished.get(&one.name()).and_then(|last| last.newest).unwrap_or(newest);
+        back(last.min(newest), one.span)
+    });
+    starts.min().unwrap_or_else(|| back(newest, round.span))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_round_reaches_back_from_where_the_last_one_was() {
+        let [hourly, daily] = Round::DEFAULT;
+        let hours = |hours: i64| Timestamp::from_second(hours * 3_600).unwrap();
+        let start = |round: &Round, hourly_at: Option<i64>, daily_at: i64| {
+            let last = |newest: Option<i64>| Last { began: hours(0), newest: newest.map(hours) };
+            let finished = [(hourly.name(), last(hourly_at)), (daily.name(), last(Some(daily_at)))].into();
+            super::start(&Round::DEFAULT, round, &finished, hours(10_000)).as_second() / 3_600
+        };
+        assert_eq!(start(&hourly, Some(9_999), 9_990), 9_999 - 24);
+        assert_eq!(start(&daily, Some(9_999), 9_990), 9_990 - 168);
+        assert_eq!(start(&hourly, Some(9_700), 9_990), 9_700 - 24, "it did not run for days");
+        assert_eq!(start(&daily, Some(9_700), 9_990), 9_700 - 24, "the longer one is the shorter one, too");
+        assert_eq!(start(&hourly, None, 9_990), 10_000 - 24);
+        assert_eq!(start(&hourly, Some(20_000), 9_990), 10_000 - 24, "nothing is newer than the newest");
+    }
+
+    #[test]
+    fn what_an_older_program_noted_is_understood() {
+        let text = r#"{"a": "2026-10-07T10:00:00Z", "b": {"began": "2026-10-07T10:00:00Z", "newest": "2026-10-07T09:00:00Z"}}"#;
+        let noted: Finished = serde_json::from_str(text).unwrap();
+        assert_eq!((noted["a"].began, noted["a"].newest), (noted["b"].began, None));
+        assert_eq!(serde_json::from_value::<Finished>(serde_json::json!(noted)).unwrap(), noted);
+    }
 
     #[test]
     fn a_clock_that_is_set_back_puts_nothing_off_for_long() {

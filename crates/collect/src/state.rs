@@ -1,14 +1,20 @@
 //! What a source is doing, for everybody who wants to know: page, metrics, health, command line.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use auditlake_store::{Covered, Lateness, Span};
-use feed::client::{Error, ErrorKind, Exchange};
+use feed::client::{Error, Exchange};
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use tokio::sync::watch;
 
-use crate::CollectError;
+use crate::{
+    Trouble,
+    trouble::{Part, Troubles},
+};
 
 /// What a source is at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
@@ -27,23 +33,8 @@ pub enum Phase {
     Stalled,
     /// The feed refuses: a person must act. It is still asked now and then.
     Refused,
-    /// Stopped on request.
+    /// Stopped on request; or for good, and then the trouble says why.
     Stopped,
-}
-
-/// What is wrong, in plain words.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Trouble {
-    /// Since when.
-    pub since: Timestamp,
-    /// A short fixed name of the kind.
-    pub kind: String,
-    /// What happened.
-    pub message: String,
-    /// What to do.
-    pub hint: String,
-    /// Whether a person must act.
-    pub is_refused: bool,
 }
 
 /// How far a backfill is.
@@ -151,19 +142,23 @@ impl SourceState {
 
 /// Where the state is kept up to date.
 #[derive(Debug, Clone)]
-pub(crate) struct Board(watch::Sender<SourceState>);
+pub(crate) struct Board {
+    state: watch::Sender<SourceState>,
+    troubles: Arc<Mutex<Troubles>>,
+}
 
 impl Board {
     pub(crate) fn new(source: &str) -> Self {
-        Board(watch::Sender::new(SourceState { source: source.to_owned(), ..SourceState::default() }))
+        let state = SourceState { source: source.to_owned(), ..SourceState::default() };
+        Board { state: watch::Sender::new(state), troubles: Arc::default() }
     }
 
     pub(crate) fn subscribe(&self) -> watch::Receiver<SourceState> {
-        self.0.subscribe()
+        self.state.subscribe()
     }
 
     pub(crate) fn update(&self, change: impl FnOnce(&mut SourceState)) {
-        self.0.send_modify(|state| {
+        self.state.send_modify(|state| {
             change(state);
             state.settle();
         });
@@ -185,119 +180,71 @@ impl Board {
         });
     }
 
-    /// Something is wrong. It is logged once, when it begins.
-    pub(crate) fn trouble(&self, trouble: Trouble) {
-        self.update(|state| {
-            let same = state.trouble.as_ref().filter(|old| old.kind == trouble.kind);
-            if same.is_none() {
-                let Trouble { message, hint, .. } = &trouble;
-                tracing::warn!(source = state.source, hint, "{message}");
-            }
-            let since = same.map_or(trouble.since, |old| old.since);
-            state.trouble = Some(Trouble { since, ..trouble });
-        });
+    /// Something is wrong with a part. It is logged once, when it begins.
+    pub(crate) fn trouble(&self, part: Part, trouble: Trouble) {
+        let mut troubles = self.troubles();
+        if troubles.begin(part, trouble.clone()) {
+            let Trouble { message, hint, .. } = &trouble;
+            tracing::warn!(source = self.source(), hint, "{message}");
+        }
+        self.show(&troubles);
+    }
+
+    /// Collecting has ended for good. That has been logged.
+    pub(crate) fn end(&self, trouble: Trouble) {
+        let mut troubles = self.troubles();
+        troubles.begin(Part::Whole, trouble);
+        self.update(|state| state.phase = Phase::Stopped);
+        self.show(&troubles);
+    }
+
+    /// Nothing is wrong with a part any more. That is logged once, too.
+    pub(crate) fn well(&self, part: Part) {
+        let mut troubles = self.troubles();
+        if troubles.is_well(part) {
+            return;
+        }
+        if let Some(trouble) = troubles.end(part) {
+            tracing::info!(source = self.source(), since = %trouble.since, "works again: {}", trouble.kind);
+        }
+        self.show(&troubles);
+    }
+
+    /// A part is no more, whatever was wrong with it.
+    pub(crate) fn forget(&self, is_gone: impl Fn(Part) -> bool) {
+        let mut troubles = self.troubles();
+        if troubles.forget(is_gone) {
+            self.show(&troubles);
+        }
+    }
+
+    /// A part is cut in two: what is wrong is wrong with both, until one of them turns out to be well.
+    pub(crate) fn part_in_two(&self, part: Part, other: Part) {
+        self.troubles().copy(part, other);
     }
 
     /// The feed answers and does not show what it used to show, or it does again.
     pub(crate) fn stalled(&self, trouble: Option<Trouble>) {
         let is_stalled = trouble.is_some();
-        let was_stalled = self.0.borrow().is_stalled;
-        self.update(|state| state.is_stalled = is_stalled);
+        if self.state.borrow().is_stalled != is_stalled {
+            self.update(|state| state.is_stalled = is_stalled);
+        }
         match trouble {
-            Some(trouble) => self.trouble(trouble),
-            None if was_stalled => self.well(),
-            None => {}
+            Some(trouble) => self.trouble(Part::Echo, trouble),
+            None => self.well(Part::Echo),
         }
     }
 
-    /// Nothing is wrong any more.
-    pub(crate) fn well(&self) {
-        self.update(|state| {
-            // That a page came says nothing against a feed that shows old ones.
-            let is_over = |trouble: &mut Trouble| !state.is_stalled || trouble.kind != STALLED;
-            if let Some(trouble) = state.trouble.take_if(is_over) {
-                tracing::info!(source = state.source, since = %trouble.since, "works again: {}", trouble.kind);
-            }
-        });
+    fn show(&self, troubles: &Troubles) {
+        self.update(|state| state.trouble = troubles.worst().cloned());
     }
-}
 
-/// A request's failure in plain words.
-pub(crate) fn trouble_of(error: &Error) -> Trouble {
-    let status = error.api().map_or(0, |api| api.status);
-    let hint = match (&error.kind, status) {
-        (_, 401) => {
-            "the key is unknown or revoked: create a new one with the scope read:compliance_activities and configure it"
-        }
-        (_, 403) => {
-            "the key lacks a scope: create one with the scope read:compliance_activities; scopes of a key never change"
-        }
-        (_, 404) => "nothing is found at this address: look at the base URL",
-        (_, 400) => {
-            "the feed does not accept the request: look at organization_ids and the other settings of this source"
-        }
-        (_, 429) => "other tools use the same budget: leave them a larger share, or wait",
-        (ErrorKind::Api(_), _) => "the feed has a problem of its own: it is asked again by itself",
-        (ErrorKind::Connect(_), _) => "look at the network, the proxy and the base URL",
-        (ErrorKind::TooLarge { .. }, _) => "raise the bound on the size of a page",
-        _ => "it is asked again by itself; if it stays, look at the network and the proxy",
-    };
-    let mut message = error.to_string();
-    let mut cause = std::error::Error::source(&error.kind);
-    while let Some(inner) = cause {
-        let text = inner.to_string();
-        if !message.contains(&text) {
-            message = format!("{message}: {text}");
-        }
-        cause = inner.source();
+    fn source(&self) -> String {
+        self.state.borrow().source.clone()
     }
-    Trouble {
-        since: Timestamp::now(),
-        kind: error.label().to_owned(),
-        message,
-        hint: hint.to_owned(),
-        is_refused: matches!(status, 400 | 401 | 403 | 404),
-    }
-}
 
-/// The same for what happens on this side.
-pub(crate) fn trouble_here(error: &CollectError) -> Trouble {
-    let mut message = error.to_string();
-    if let Some(cause) = std::error::Error::source(error) {
-        message = format!("{message}: {cause}");
-    }
-    Trouble {
-        since: Timestamp::now(),
-        kind: "store".to_owned(),
-        message,
-        hint: error.hint().unwrap_or("it is tried again by itself; nothing is lost").to_owned(),
-        is_refused: false,
-    }
-}
-
-const STALLED: &str = "stalled";
-
-/// A feed that answers, but does not show our own requests any more.
-pub(crate) fn stalled(silent: Duration, watermark: Timestamp) -> Trouble {
-    let minutes = silent.as_secs() / 60;
-    Trouble {
-        since: Timestamp::now(),
-        kind: STALLED.to_owned(),
-        message: format!(
-            "the feed answers, but has not shown our own requests for {minutes} minutes: what happened after {watermark} may not be in it yet"
-        ),
-        hint: "nothing is lost if the feed catches up: it is read when it is shown; if this stays, tell whoever runs the feed".to_owned(),
-        is_refused: false,
-    }
-}
-
-/// A feed that says that more follows but leads nowhere.
-pub(crate) fn stuck() -> Trouble {
-    Trouble {
-        since: Timestamp::now(),
-        kind: "stuck".to_owned(),
-        message: "the feed says that more follows, but gives the same page again, or none".to_owned(),
-        hint: "it is asked again by itself; if it stays, tell whoever runs the feed".to_owned(),
-        is_refused: false,
+    fn troubles(&self) -> MutexGuard<'_, Troubles> {
+        // Nothing in here can be left half done.
+        self.troubles.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

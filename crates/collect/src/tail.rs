@@ -12,10 +12,10 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use crate::{
-    Priority, Result, Stop,
-    desk::{Desk, Failure, Haul, Work},
+    Result, Stop,
+    desk::{Desk, Errand, Failure, Haul, Work},
     source::{SourceOptions, read_checkpoint},
-    state,
+    trouble::{self, Part},
     turns::Seat,
     walk::{Next, Walk},
 };
@@ -32,6 +32,9 @@ pub(crate) struct TailPoint {
     /// What lies before cannot be read, and is left to those who look at it closely.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) not_before: Option<Timestamp>,
+    /// When the last reading began, by the feed's clock: what was indexed since may lie behind what it had passed by then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) began: Option<Timestamp>,
     /// Whether the feed has ever shown one of our own requests.
     #[serde(default)]
     pub(crate) echoes: bool,
@@ -39,12 +42,19 @@ pub(crate) struct TailPoint {
 
 impl TailPoint {
     pub(crate) fn new(watermark: Timestamp) -> Self {
-        TailPoint { watermark, not_before: None, echoes: false }
+        TailPoint { watermark, not_before: None, began: None, echoes: false }
     }
 
     /// The point as last committed.
     pub(crate) async fn load(desk: &Desk) -> Result<Option<TailPoint>> {
         read_checkpoint(desk, CHECKPOINT).await
+    }
+
+    /// From where to read again: everything that may be indexed late by as much as the overlap is seen by the next reading.
+    fn start(&self, overlap: SignedDuration) -> Timestamp {
+        let from = self.began.map_or(self.watermark, |began| began.min(self.watermark));
+        let from = from.checked_sub(overlap).unwrap_or(Timestamp::MIN);
+        from.max(self.not_before.unwrap_or(Timestamp::MIN))
     }
 
     /// For a commit.
@@ -63,14 +73,17 @@ pub(crate) struct Tail {
     /// When following began, or the feed last showed a request of ours.
     last_echo: Instant,
     failures_of_one: u32,
+    /// The feed has led nowhere, and no reading has come to its end since.
+    is_stuck: bool,
     shown: Shown,
 }
 
 /// A walk under way.
 struct Reading {
     walk: Walk,
-    from: Timestamp,
     begun: Instant,
+    /// The same by the feed's clock.
+    began: Timestamp,
 }
 
 impl Tail {
@@ -82,13 +95,13 @@ impl Tail {
             reading: None,
             last_echo: Instant::now(),
             failures_of_one: 0,
+            is_stuck: false,
             shown: Shown::default(),
         }
     }
 
     /// Follows until told to stop.
     pub(crate) async fn run(&mut self, stop: &Stop) -> Result<()> {
-        self.desk.board.update(|state| state.watermark = Some(self.point.watermark));
         let seat = Seat::new(&self.options.turns);
         while !stop.is_given() {
             let begun = Instant::now();
@@ -99,6 +112,7 @@ impl Tail {
                 None => self.options.interval.saturating_sub(begun.elapsed()),
                 Some(Failure::Stopped) => break,
                 Some(Failure::Refused) => self.options.refused_wait,
+                Some(Failure::Smaller) => Duration::ZERO,
                 Some(Failure::TooLarge) if self.ask_for_less() => Duration::ZERO,
                 Some(Failure::TooLarge) => {
                     self.leave_to_others().await?;
@@ -117,26 +131,24 @@ impl Tail {
 
     /// Reads everything that is new once, from where the last reading was broken off, if it was.
     async fn cycle(&mut self, seat: &Seat, stop: &Stop) -> Result<Option<Failure>> {
-        let Reading { mut walk, from, begun } =
-            self.reading.take().filter(|reading| reading.begun.elapsed() < self.patience()).unwrap_or_else(|| {
-                let from = self.point.watermark.checked_sub(self.options.overlap).unwrap_or(Timestamp::MIN);
-                let from = from.max(self.point.not_before.unwrap_or(Timestamp::MIN));
-                Reading { walk: Walk::forth(from, self.options.limit()), from, begun: Instant::now() }
-            });
+        let Reading { mut walk, begun, began } = self.go_on();
         loop {
+            walk.fit(self.desk.most(self.options.limit()));
             let query = walk.query(&self.options.organization_ids);
             let following = seat.follow();
             let asked = Instant::now();
-            let mut haul = match self.desk.ask(&query, Priority::Tail, stop).await {
+            let mut haul = match self.desk.ask(&query, Errand::TAIL, stop).await {
                 Ok(haul) => haul,
                 Err(Failure::Cursor) if walk.drop_cursor() => continue,
                 Err(failure) => {
-                    self.reading = Some(Reading { walk, from, begun });
+                    self.reading = Some(Reading { walk, begun, began });
                     return Ok(Some(failure));
                 }
             };
             self.failures_of_one = 0;
+            let (before, _) = walk.rest();
             let next = walk.pass(&haul.page, haul.times);
+            let is_well = walk.is_well(next) && (next == Next::Done || !self.is_stuck);
             walk.ask_for_more(self.options.limit());
             let answered = asked.elapsed();
             // What the last readings have shown as it is now was compared then.
@@ -145,10 +157,16 @@ impl Tail {
                 self.desk.compare(&mut haul, self.point.watermark).await;
             }
             let compared = asked.elapsed();
-            self.commit(haul, (next == Next::Done).then_some(from)).await?;
+            // What lies before the last row is there, the oldest first; behind the last page nothing is, up to the present.
+            let read = (before, (next != Next::Done).then_some(walk.rest().0));
+            self.commit(haul, began, read).await?;
             drop(following);
-            self.shown.take(shown, self.point.watermark.checked_sub(self.options.overlap).unwrap_or(Timestamp::MIN));
+            self.shown.take(shown, self.point.start(self.options.overlap));
             tracing::debug!(source = self.desk.info.id, ?answered, ?compared, committed = ?asked.elapsed(), "followed");
+            if is_well {
+                self.is_stuck = false;
+                self.desk.board.well(Part::Tail);
+            }
             match next {
                 Next::More => {}
                 Next::Done => {
@@ -156,14 +174,31 @@ impl Tail {
                     return Ok(None);
                 }
                 Next::Stuck => {
-                    self.desk.board.trouble(state::stuck());
+                    self.is_stuck = true;
+                    self.desk.board.trouble(Part::Tail, trouble::stuck());
                     return Ok(Some(Failure::Down));
                 }
             }
         }
     }
 
-    /// A reading that takes longer begins anew, with its overlap: what was indexed meanwhile would be passed over else.
+    /// The reading that was broken off, or a new one with its overlap.
+    ///
+    /// One that is closing in on a page that does not come goes on however long it takes: begun anew, it would never get there.
+    fn go_on(&mut self) -> Reading {
+        let (patience, is_alone) = (self.patience(), self.failures_of_one > 0);
+        let broken_off = self.reading.take();
+        match broken_off.filter(|one| one.begun.elapsed() < patience || is_alone || !one.walk.is_whole()) {
+            Some(reading) => reading,
+            None => Reading {
+                walk: Walk::forth(self.point.start(self.options.overlap), self.options.limit()),
+                begun: Instant::now(),
+                began: self.desk.feed_now(),
+            },
+        }
+    }
+
+    /// A reading that takes longer begins anew, so that what is new does not wait for what was broken off long ago.
     fn patience(&self) -> Duration {
         Duration::try_from(self.options.overlap / 4).unwrap_or_default()
     }
@@ -187,36 +222,38 @@ impl Tail {
         }
         let point = TailPoint { watermark: self.point.watermark.max(now), not_before: Some(now), ..self.point };
         tracing::warn!(source = self.desk.info.id, from = %span.from, to = %span.to, "cannot be read; following goes on behind it");
-        let work = Work { checkpoints: vec![point.checkpoint()], unreadable: vec![span], ..Work::default() };
-        self.desk.commit(work).await?;
+        let (checkpoints, watermark) = (vec![point.checkpoint()], Some(point.watermark));
+        self.desk.commit(Work { checkpoints, watermark, unreadable: vec![span], ..Work::default() }).await?;
         self.point = point;
         self.desk.unreadable.notify_one();
         Ok(())
     }
 
-    /// Commits a page. `read_from` is where its reading began, if it is over: everything up to the feed's present is read.
-    async fn commit(&mut self, haul: Haul, read_from: Option<Timestamp>) -> Result<()> {
-        let mut point = TailPoint { watermark: moved(self.point.watermark, haul.times, haul.date), ..self.point };
-        point.echoes |= self.desk.budget.own().newest_shown().is_some();
+    /// Commits a page of the reading that `began` then. Everything is read from the first moment up to the second, or up to the
+    /// feed's present if there is none.
+    async fn commit(&mut self, haul: Haul, began: Timestamp, read: (Timestamp, Option<Timestamp>)) -> Result<()> {
+        let watermark = moved(self.point.watermark, haul.times, haul.date);
+        let point = TailPoint { watermark, began: Some(began), ..self.point };
+        let point = TailPoint { echoes: point.echoes || self.desk.echo().is_some(), ..point };
         // The feed's clock and ours, so that no wrong one makes us believe to know the future.
-        let present = haul.date.map_or(point.watermark, |date| date.min(Timestamp::now()).max(point.watermark));
-        let read = read_from.map(|from| Span { from, to: present }).into_iter().collect();
-        let work = Work { hauls: vec![haul], checkpoints: vec![point.checkpoint()], read, ..Work::default() };
+        let present = || haul.date.map_or(watermark, |date| date.min(Timestamp::now()).max(watermark));
+        let read = vec![Span { from: read.0, to: read.1.unwrap_or_else(present) }];
+        let (checkpoints, watermark) = (vec![point.checkpoint()], Some(watermark));
+        let work = Work { hauls: vec![haul], checkpoints, watermark, read, ..Work::default() };
         self.desk.commit(work).await?;
         self.point = point;
-        self.desk.board.update(|state| state.watermark = Some(point.watermark));
         Ok(())
     }
 
     /// Our own requests are activities, too. If the feed has shown them before and does not any more, then its silence
     /// does not mean that nothing happens.
     fn listen(&mut self) {
-        if let Some(shown) = self.desk.budget.own().newest_shown() {
+        if let Some(shown) = self.desk.echo() {
             self.last_echo = self.last_echo.max(shown);
         }
         let silent = self.last_echo.elapsed();
         let is_stalled = self.point.echoes && silent > self.options.stalled_after.max(self.options.interval * 3);
-        self.desk.board.stalled(is_stalled.then(|| state::stalled(silent, self.point.watermark)));
+        self.desk.board.stalled(is_stalled.then(|| trouble::stalled(silent, self.point.watermark)));
     }
 }
 

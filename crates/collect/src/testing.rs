@@ -1,8 +1,10 @@
-//! A store in memory, simple enough to be right by reading it: first seen wins, a commit happens whole or not at all.
+//! A store in memory, simple enough to be right by reading it: first seen wins, a commit happens whole or not at all. And a
+//! log in memory, to be counted.
 
 use std::{
     collections::{BTreeMap, HashSet},
-    sync::{Mutex, MutexGuard},
+    fmt::{Debug, Write},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 use arrow::array::{Array, AsArray, StringArray};
@@ -14,6 +16,14 @@ use auditlake_store::{
 use jiff::Timestamp;
 use serde_json::Value;
 use tokio::sync::watch;
+use tracing::{
+    Event, Metadata, Subscriber,
+    field::{Field, Visit},
+    span,
+    subscriber::DefaultGuard,
+};
+
+use crate::Account;
 
 /// An activity as stored.
 #[derive(Debug, Clone)]
@@ -59,6 +69,15 @@ impl MemoryStore {
     /// The next so many commits find the disk full.
     pub(crate) fn fail(&self, times: u32) {
         *self.fails.lock().unwrap() = times;
+    }
+
+    /// What the ledger tells of a source's coverage.
+    pub(crate) fn account(&self, source: &str) -> Account {
+        let mut account = Account::default();
+        let stored = self.stored();
+        let entries = stored.ledger.iter().filter(|row| row.source == source);
+        entries.for_each(|row| account.take(&row.kind, &row.detail).unwrap());
+        account
     }
 
     fn apply(&self, commit: Commit) -> Committed {
@@ -170,8 +189,63 @@ impl Recall for MemoryStore {
 
     async fn requests(&self, source: &str, limit: usize) -> Result<Vec<(String, Timestamp)>> {
         let stored = self.stored();
-        let own = stored.ledger.iter().rev().filter(|row| row.source == source && row.kind != "import");
+        let own =
+            stored.ledger.iter().rev().filter(|row| row.source == source && ["page", "error"].contains(&&*row.kind));
         let ids = own.filter_map(|row| Some((row.detail["request_id"].as_str()?.to_owned(), row.at)));
         Ok(ids.take(limit).collect())
     }
+}
+
+/// What this thread has logged since, a line each.
+#[derive(Clone, Default)]
+pub(crate) struct Log(Arc<Mutex<Vec<String>>>);
+
+impl Log {
+    /// Listens as long as the second is held.
+    pub(crate) fn listen() -> (Log, DefaultGuard) {
+        let log = Log::default();
+        (log.clone(), tracing::subscriber::set_default(log))
+    }
+
+    /// So many lines of this level contain this.
+    #[track_caller]
+    pub(crate) fn says(&self, times: usize, level: &str, text: &str) {
+        let lines = self.0.lock().unwrap();
+        let found = lines.iter().filter(|line| line.starts_with(level) && line.contains(text)).count();
+        assert_eq!(found, times, "{level} {text:?} in {lines:#?}");
+    }
+}
+
+struct Message(String);
+
+impl Visit for Message {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        if field.name() == "message" {
+            write!(self.0, "{value:?}").unwrap();
+        }
+    }
+}
+
+impl Subscriber for Log {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        *metadata.level() <= tracing::Level::INFO
+    }
+
+    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+        span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+
+    fn event(&self, event: &Event<'_>) {
+        let mut message = Message(format!("{} ", event.metadata().level()));
+        event.record(&mut message);
+        self.0.lock().unwrap().push(message.0);
+    }
+
+    fn enter(&self, _: &span::Id) {}
+
+    fn exit(&self, _: &span::Id) {}
 }

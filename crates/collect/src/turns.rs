@@ -71,15 +71,15 @@ impl Drop for Following<'_> {
 }
 
 impl Turns {
-    /// Waits until a commit that takes so long keeps nobody waiting who follows a feed; for a while.
-    pub(crate) async fn give_way(&self, takes: Duration) {
+    /// Waits until a commit that takes so long keeps nobody waiting who follows a feed; for a while. Says whether that came.
+    pub(crate) async fn give_way(&self, takes: Duration) -> bool {
         let mut next = self.next.subscribe();
         let now = Instant::now();
         // Who has been at it for long is waiting for a feed.
         let is_out_of_the_way = |at: &Instant| *at > Instant::now() + takes || *at + MOST <= now;
         let is_free = |next: &BTreeMap<u64, Instant>| next.values().all(is_out_of_the_way);
-        // The sender lives as long as `self`: the only end of waiting is that nobody is kept from anything.
-        let _ = tokio::time::timeout(MOST, next.wait_for(is_free)).await;
+        // The sender lives as long as `self`: the only other end of waiting is that nobody is kept from anything.
+        tokio::time::timeout(MOST, next.wait_for(is_free)).await.is_ok()
     }
 }
 
@@ -106,9 +106,9 @@ mod tests {
         tokio::join!(end, turns.give_way(SECOND));
         assert_eq!(start.elapsed(), 2 * SECOND, "until nobody follows any more");
         let _stuck = one.follow();
-        turns.give_way(SECOND).await;
+        assert!(!turns.give_way(SECOND).await);
         assert_eq!(start.elapsed(), 2 * SECOND + MOST);
-        turns.give_way(SECOND).await;
+        assert!(turns.give_way(SECOND).await);
         assert_eq!(start.elapsed(), 2 * SECOND + MOST, "once is enough");
     }
 

@@ -4,6 +4,8 @@
 //! that was reached: it cannot be rejected, it survives every change upstream, and what it makes us read twice the store
 //! drops.
 
+use std::collections::VecDeque;
+
 use feed::{Cursor, Order, Page, Query, Window};
 use jiff::{SignedDuration, Timestamp};
 
@@ -16,12 +18,20 @@ pub(crate) struct Walk {
     pub(crate) to: Option<Timestamp>,
     pub(crate) order: Order,
     pub(crate) limit: u32,
+    /// The largest page that could be asked for last.
+    most: u32,
     cursor: Option<String>,
     /// The event time of the last row read. The window is drawn in to it only when the cursor is dropped, as a cursor
     /// belongs to the window that it was made for.
     reached: Option<Timestamp>,
-    /// The first row of the last page: a feed that gives it again leads nowhere, whatever its cursor says.
-    first_row: Option<u64>,
+    /// The first rows of the last pages: a feed that gives one again goes in circles, whatever its cursor says.
+    first_rows: VecDeque<u64>,
+    /// Pages one after the other that lie behind what was reached before them.
+    astray: u32,
+    /// The feed has led nowhere in this window, which has not been read to its end since.
+    pub(crate) is_stuck: bool,
+    /// Pages of the source when this was last cut in two, as not even one row of it was to be had.
+    pub(crate) cut_at: Option<u64>,
 }
 
 /// What a page meant for its walk.
@@ -37,16 +47,34 @@ pub(crate) enum Next {
 
 /// The smallest step in time.
 const MICROSECOND: SignedDuration = SignedDuration::from_micros(1);
+/// Circles of up to so many pages are noticed when they close; in a longer one, so many pages go by that lead no further.
+const LONGEST_CIRCLE: usize = 64;
 
 impl Walk {
     /// Newest first through a closed window.
     pub(crate) fn back(from: Timestamp, to: Timestamp, limit: u32) -> Self {
-        Walk { from, to: Some(to), order: Order::Desc, limit, cursor: None, reached: None, first_row: None }
+        Walk::new(from, Some(to), Order::Desc, limit)
     }
 
     /// Oldest first into an open window.
     pub(crate) fn forth(from: Timestamp, limit: u32) -> Self {
-        Walk { from, to: None, order: Order::Asc, limit, cursor: None, reached: None, first_row: None }
+        Walk::new(from, None, Order::Asc, limit)
+    }
+
+    fn new(from: Timestamp, to: Option<Timestamp>, order: Order, limit: u32) -> Self {
+        Walk {
+            from,
+            to,
+            order,
+            limit,
+            most: limit,
+            cursor: None,
+            reached: None,
+            first_rows: VecDeque::new(),
+            astray: 0,
+            is_stuck: false,
+            cut_at: None,
+        }
     }
 
     /// The next request.
@@ -67,17 +95,57 @@ impl Walk {
         if !page.has_more && page.data.len() < self.limit as usize {
             return Next::Done;
         }
-        let first_row = page.data.first().map(|row| auditlake_store::content_hash(row));
-        let repeats = self.cursor.is_some() && (page.last_id == self.cursor || first_row == self.first_row);
-        self.first_row = first_row;
-        if page.data.is_empty() || repeats {
+        let next = self.follow(page, times);
+        self.is_stuck |= next == Next::Stuck;
+        next
+    }
+
+    fn follow(&mut self, page: &Page, times: Option<(Timestamp, Timestamp)>) -> Next {
+        let Some(first_row) = page.data.first().map(|row| auditlake_store::content_hash(row)) else {
+            return Next::Stuck;
+        };
+        if self.cursor.is_some() && (page.last_id == self.cursor || self.first_rows.contains(&first_row)) {
             return Next::Stuck;
         }
-        if let Some((oldest, newest)) = times {
-            self.reached = Some(if self.order == Order::Desc { oldest } else { newest });
+        self.first_rows.push_back(first_row);
+        if self.first_rows.len() > LONGEST_CIRCLE {
+            self.first_rows.pop_front();
         }
+        if times.is_some_and(|times| !self.reach(times)) && self.astray as usize > LONGEST_CIRCLE {
+            return Next::Stuck;
+        }
+        self.cut_at = None;
         self.cursor.clone_from(&page.last_id);
         if self.cursor.is_some() || self.drop_cursor() { Next::More } else { Next::Stuck }
+    }
+
+    /// Takes note of how far a page with rows of these times has led; says whether it is no step back.
+    fn reach(&mut self, (oldest, newest): (Timestamp, Timestamp)) -> bool {
+        let (at, is_back) = match (self.order, self.reached) {
+            (Order::Desc, reached) => (oldest, reached.is_some_and(|reached| oldest > reached)),
+            (Order::Asc, reached) => (newest, reached.is_some_and(|reached| newest < reached)),
+        };
+        if is_back {
+            self.astray += 1;
+        } else {
+            (self.reached, self.astray) = (Some(at), 0);
+        }
+        !is_back
+    }
+
+    /// No page is larger than this, at the moment.
+    pub(crate) fn fit(&mut self, most: u32) {
+        (self.limit, self.most) = (self.limit.min(most), most);
+    }
+
+    /// Whether the last page was as large as it could be: nothing had to be closed in on.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.limit >= self.most
+    }
+
+    /// Whether nothing is wrong with this window after a page of it that meant this.
+    pub(crate) fn is_well(&self, next: Next) -> bool {
+        next == Next::Done || (next == Next::More && self.is_whole() && !self.is_stuck)
     }
 
     /// Halves the pages, if they are not smallest already.
@@ -110,6 +178,9 @@ impl Walk {
         let moves = (from, to) != (self.from, self.to);
         (self.from, self.to) = (from, to);
         self.cursor = None;
+        // The row at the edge comes again, and so may the first one of the last page.
+        self.first_rows.clear();
+        self.astray = 0;
         moves
     }
 
@@ -174,6 +245,37 @@ mod tests {
         assert_eq!(walk.pass(&page(2, true, Some("a")), Some((time(5), time(6)))), Next::More);
         assert_eq!(walk.pass(&page(2, true, Some("a")), Some((time(5), time(6)))), Next::Stuck);
         assert_eq!(Walk::forth(time(0), 2).pass(&page(0, true, None), None), Next::Stuck);
+    }
+
+    /// A page of one row that differs from others.
+    fn one(row: &'static str, cursor: &str) -> Page {
+        Page { data: vec![Bytes::from_static(row.as_bytes())], ..page(0, true, Some(cursor)) }
+    }
+
+    #[test]
+    fn a_circle_of_two_pages_is_noticed() {
+        let mut walk = Walk::back(time(0), time(100), 1);
+        assert_eq!(walk.pass(&one("{\"a\":1}", "a1"), Some((time(60), time(60)))), Next::More);
+        assert_eq!(walk.pass(&one("{\"b\":1}", "b1"), Some((time(50), time(50)))), Next::More);
+        assert_eq!(walk.pass(&one("{\"a\":1}", "a2"), Some((time(60), time(60)))), Next::Stuck);
+        assert!(walk.is_stuck);
+        assert_eq!(walk.rest(), (time(0), Some(time(50) + MICROSECOND)), "what was reached stays reached");
+    }
+
+    #[test]
+    fn a_way_that_leads_no_further_is_noticed_whatever_it_shows() {
+        let mut walk = Walk::forth(time(0), 1);
+        walk.pass(&one("{}", "first"), Some((time(50), time(50))));
+        let rows: Vec<&'static str> = (0..100).map(|at| &*format!("{{\"at\":{at}}}").leak()).collect();
+        let passed = rows.iter().take_while(|row| walk.pass(&one(row, row), Some((time(40), time(40)))) == Next::More);
+        assert_eq!(passed.count(), LONGEST_CIRCLE);
+    }
+
+    #[test]
+    fn a_moment_with_many_pages_is_none() {
+        let mut walk = Walk::forth(time(0), 1);
+        let rows: Vec<&'static str> = (0..500).map(|at| &*format!("{{\"at\":{at}}}").leak()).collect();
+        assert!(rows.iter().all(|row| walk.pass(&one(row, row), Some((time(50), time(50)))) == Next::More));
     }
 
     #[test]

@@ -33,4 +33,4 @@ pub use load::Own;
 pub use pack::{Pack, builtin};
 pub use rule::{Kind, Rule, Test, Triage};
 pub use seen::{Enrichment, Seen};
-pub use watch::{Lake, Rules, Watch, observed};
+pub use watch::{Lake, Rules, SUBSCRIBER, Watch, observed};

@@ -87,7 +87,7 @@ fn stamp(own: &Own) -> Vec<(PathBuf, SystemTime, u64)> {
 }
 
 /// The subscriber's name in the store.
-const NAME: &str = "detect";
+pub const SUBSCRIBER: &str = "detect";
 /// How often the rules' files are looked at.
 const LOOK: Duration = Duration::from_secs(2);
 /// Commits are taken together until they hold about so many activities.
@@ -111,7 +111,7 @@ impl Watch {
     /// # Errors
     /// As the store says.
     pub async fn new(lake: Arc<dyn Lake>, rules: Rules) -> Result<Watch> {
-        let position = lake.position(NAME).await?;
+        let position = lake.position(SUBSCRIBER).await?;
         let (progress, _) = watch::channel(position);
         let thread = Thread::start()?;
         let mut watch = Watch { lake, rules, engine: None, position, step: 1, progress, thread };
@@ -204,7 +204,7 @@ impl Watch {
         };
         let (engine, update) = self.thread.run(work).await?;
         let Update { findings, withdrawn } = update;
-        let detected = Detected { subscriber: NAME.to_owned(), seq: until, findings, withdrawn };
+        let detected = Detected { subscriber: SUBSCRIBER.to_owned(), seq: until, findings, withdrawn };
         let changed = self.lake.detected(detected).await?;
         for alert in changed.iter().filter(|alert| !alert.finding.historical) {
             tracing::info!(id = alert.finding.id, rule = alert.finding.rule, severity = %alert.finding.severity, "alert");

@@ -38,12 +38,16 @@ pub(crate) struct Saved {
     /// The round of reading again that this is, and when it began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) round: Option<(String, Timestamp)>,
+    /// The newest event time when that round began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) newest: Option<Timestamp>,
 }
 
 impl Saved {
     /// Everything of a span.
     pub(crate) fn new(from: Timestamp, to: Timestamp) -> Self {
-        Saved { from, to, remaining: if from < to { vec![(from, to)] } else { Vec::new() }, rows: 0, round: None }
+        let remaining = if from < to { vec![(from, to)] } else { Vec::new() };
+        Saved { from, to, remaining, rows: 0, round: None, newest: None }
     }
 
     /// Adds a span that is to be read, be it for the first time or once more.
@@ -52,6 +56,14 @@ impl Saved {
             self.remaining.push((from, to));
             self.remaining = merged(std::mem::take(&mut self.remaining));
             (self.from, self.to) = (self.from.min(from), self.to.max(to));
+        }
+    }
+
+    /// Leaves out what lies in one of these spans.
+    pub(crate) fn leave(&mut self, spans: &[Span]) {
+        for (from, to) in spans {
+            let parts = self.remaining.iter().flat_map(|span| [(span.0.max(*to), span.1), (span.0, span.1.min(*from))]);
+            self.remaining = parts.filter(|(from, to)| from < to).collect();
         }
     }
 
@@ -86,8 +98,8 @@ pub(crate) struct Plan {
     saved: Saved,
     /// Spans that nobody reads yet, the newest first.
     unread: Vec<Span>,
-    /// Windows that wait for their next page.
-    ready: Vec<Walk>,
+    /// Windows that wait for their next page, with their numbers.
+    ready: Vec<(u64, Walk)>,
     /// Windows of which a page is being fetched, and what they leave if the process ends now.
     fetching: BTreeMap<u64, Walk>,
     next_id: u64,
@@ -131,13 +143,20 @@ impl Plan {
         Plan { saved, unread, ready: Vec::new(), fetching: BTreeMap::new(), next_id: 0, density, limit }
     }
 
-    /// The next page to fetch, if there is any: windows that were begun go first.
+    /// The next page to fetch, if there is any, and the number of its window: windows that were begun go first.
     pub(crate) fn next(&mut self) -> Option<(u64, Walk)> {
-        let walk = self.ready.pop().or_else(|| self.cut()).or_else(|| self.share())?;
-        let id = self.next_id;
-        self.next_id += 1;
+        if self.ready.is_empty() {
+            let walk = self.cut().or_else(|| self.share())?;
+            self.also(walk);
+        }
+        let (id, walk) = self.ready.pop()?;
         self.fetching.insert(id, walk.clone());
         Some((id, walk))
+    }
+
+    /// Whether anything of this window is still to be read.
+    pub(crate) fn holds(&self, id: u64) -> bool {
+        self.fetching.contains_key(&id) || self.ready.iter().any(|(other, _)| *other == id)
     }
 
     /// A window from the newest unread span: all of it, before anything is known, and then the first page tells.
@@ -199,12 +218,15 @@ impl Plan {
         if start > kept.from {
             self.unread = merged(self.unread.iter().copied().chain([(kept.from, start)]).collect());
         }
-        self.put_back(walk, start);
+        self.put_back(id, walk, start);
     }
 
-    /// Gives half of a window that cannot be had to be read by itself.
-    pub(crate) fn also(&mut self, walk: Walk) {
-        self.ready.push(walk);
+    /// A window to be read by itself. Answers its number.
+    pub(crate) fn also(&mut self, walk: Walk) -> u64 {
+        let id = self.next_id;
+        self.next_id += 1;
+        self.ready.push((id, walk));
+        id
     }
 
     /// Leaves a window out that cannot be had at all.
@@ -215,14 +237,22 @@ impl Plan {
     /// Takes a window back whose page could not be had.
     pub(crate) fn failed(&mut self, id: u64, walk: Walk) {
         if let Some(kept) = self.fetching.remove(&id) {
-            self.put_back(walk, kept.from);
+            self.put_back(id, walk, kept.from);
         }
     }
 
-    fn put_back(&mut self, mut walk: Walk, from: Timestamp) {
+    /// The same, and every other window that was begun goes first.
+    pub(crate) fn put_off(&mut self, id: u64, walk: Walk) {
+        self.failed(id, walk);
+        if let Some(last) = self.ready.pop() {
+            self.ready.insert(0, last);
+        }
+    }
+
+    fn put_back(&mut self, id: u64, mut walk: Walk, from: Timestamp) {
         // Somebody else may have taken the older half meanwhile.
         if from <= walk.from || walk.shrink(from) {
-            self.ready.push(walk);
+            self.ready.push((id, walk));
         }
     }
 
@@ -237,7 +267,7 @@ impl Plan {
 
     /// The checkpoint: what is not passed yet.
     pub(crate) fn save(&self) -> Saved {
-        let open = self.ready.iter().chain(self.fetching.values()).map(walk_span);
+        let open = self.ready.iter().map(|(_, walk)| walk).chain(self.fetching.values()).map(walk_span);
         let remaining = merged(self.unread.iter().copied().chain(open).collect());
         Saved { remaining, ..self.saved.clone() }
     }
@@ -265,6 +295,15 @@ mod tests {
         assert_eq!(saved.remaining, [(time(300), time(400)), (time(100), time(250))]);
         assert_eq!((saved.from, saved.to), (time(100), time(400)));
         assert_eq!(saved.progress().remaining_seconds, 250);
+    }
+
+    #[test]
+    fn what_others_read_is_left_to_them() {
+        let mut saved = Saved::new(time(0), time(100));
+        saved.leave(&[(time(90), time(200)), (time(20), time(30)), (time(-10), time(5))]);
+        assert_eq!(saved.remaining, [(time(30), time(90)), (time(5), time(20))]);
+        saved.leave(&[(time(0), time(100))]);
+        assert_eq!(saved.remaining, []);
     }
 
     /// A feed of pages of so many rows, with so many rows in each hour of a week. Reads everything with so many at a time, and

@@ -99,7 +99,7 @@ async fn a_feed_that_rejects_every_cursor_is_read_all_the_same() {
 }
 
 /// A feed that gives one page for ever until it is repaired.
-struct Repaired(MemorySource, Arc<AtomicBool>);
+pub(super) struct Repaired(pub(super) MemorySource, pub(super) Arc<AtomicBool>);
 
 #[async_trait]
 impl Source for Repaired {

@@ -1,32 +1,55 @@
 //! Feeds that are odd: they echo, fall silent, forget, change their minds, or hold a page that nobody can read.
 
+use std::sync::atomic::AtomicBool;
+
 use auditlake_store::{DriftKind, Span};
 use feed::PageError;
 
 use super::*;
 
 /// A feed that can be changed at will, and that shows each request as an activity if told to.
-struct Odd {
-    rows: Mutex<Vec<Bytes>>,
-    begun: Instant,
-    echoes: std::sync::atomic::AtomicBool,
+pub(super) struct Odd {
+    pub(super) rows: Mutex<Vec<Bytes>>,
+    pub(super) begun: Instant,
+    pub(super) echoes: AtomicBool,
     /// No page with one of these rows can be read.
-    poison: Mutex<Vec<String>>,
-    requests: AtomicU32,
+    pub(super) poison: Mutex<Vec<String>>,
+    /// No page can be read at all.
+    pub(super) is_down: AtomicBool,
+    /// Whether each question fails when it is asked first, and those that have been.
+    pub(super) hiccups: AtomicBool,
+    asked: Mutex<BTreeSet<String>>,
+    /// How it fails.
+    pub(super) fails: Mutex<fn() -> ErrorKind>,
+    /// What stands before it passes no page of more rows.
+    pub(super) widest: AtomicU32,
+    pub(super) requests: AtomicU32,
+    /// Before the numbers of its requests.
+    name: &'static str,
 }
 
 impl Odd {
-    fn new(rows: Vec<Bytes>) -> Arc<Self> {
+    pub(super) fn new(rows: Vec<Bytes>) -> Arc<Self> {
+        Self::named("req", rows)
+    }
+
+    pub(super) fn named(name: &'static str, rows: Vec<Bytes>) -> Arc<Self> {
         Arc::new(Odd {
             rows: Mutex::new(rows),
             begun: Instant::now(),
             echoes: false.into(),
             poison: Mutex::default(),
+            is_down: false.into(),
+            hiccups: false.into(),
+            asked: Mutex::default(),
+            fails: Mutex::new(|| ErrorKind::Invalid(PageError::NotAnObject { index: 0 })),
+            widest: AtomicU32::new(u32::MAX),
             requests: AtomicU32::new(0),
+            name,
         })
     }
 
-    fn now(&self) -> Timestamp {
+    pub(super) fn now(&self) -> Timestamp {
         after(1_000.0 + self.begun.elapsed().as_secs_f64())
     }
 
@@ -48,7 +71,7 @@ impl Odd {
 impl Upstream for Odd {
     async fn page(&self, query: &Query) -> Result<Response, Error> {
         tokio::time::sleep(Duration::from_millis(50)).await;
-        let id = format!("req_{}", self.requests.fetch_add(1, Ordering::Relaxed));
+        let id = format!("{}_{}", self.name, self.requests.fetch_add(1, Ordering::Relaxed));
         let source = MemorySource::new(self.rows.lock().unwrap().iter().cloned()).unwrap();
         let exchange = Exchange {
             query: query.encode(),
@@ -65,23 +88,29 @@ impl Upstream for Odd {
             self.access(&id);
         }
         let page = source.page(query).await.unwrap();
+        if page.data.len() > self.widest.load(Ordering::Relaxed) as usize {
+            let kind = ErrorKind::Api(ApiError::new(504, "too much for a gateway"));
+            return Err(Error { kind, exchange: Box::new(exchange) });
+        }
         let bad = self.poison.lock().unwrap().clone();
         let is_bad = |row: &Bytes| bad.iter().any(|id| String::from_utf8_lossy(row).contains(id.as_str()));
-        if page.data.iter().any(is_bad) {
-            let kind = ErrorKind::Invalid(PageError::NotAnObject { index: 0 });
+        let is_new = self.asked.lock().unwrap().insert(query.encode());
+        let is_down = self.is_down.load(Ordering::Relaxed) || (is_new && self.hiccups.load(Ordering::Relaxed));
+        if is_down || page.data.iter().any(is_bad) {
+            let kind = (*self.fails.lock().unwrap())();
             return Err(Error { kind, exchange: Box::new(exchange) });
         }
         Ok(Response { page, exchange })
     }
 }
 
-fn collector(upstream: &Arc<Odd>, store: &Arc<MemoryStore>, dir: &std::path::Path) -> Collector {
+pub(super) fn collector(upstream: &Arc<Odd>, store: &Arc<MemoryStore>, dir: &std::path::Path) -> Collector {
     let options = SourceOptions { stalled_after: Duration::from_secs(120), ..options(dir) };
     Collector::new(options, upstream.clone(), Arc::new(Budget::new(6_000, 0.0)), store.clone())
 }
 
 /// Runs until the state is as wanted.
-async fn until(collector: &Collector, wanted: impl FnMut(&SourceState) -> bool) -> SourceState {
+pub(super) async fn until(collector: &Collector, wanted: impl FnMut(&SourceState) -> bool) -> SourceState {
     let (stopper, stop) = stop();
     let mut state = collector.state();
     let watch = async {
@@ -92,11 +121,11 @@ async fn until(collector: &Collector, wanted: impl FnMut(&SourceState) -> bool) 
     tokio::join!(collector.run(stop), watch).1
 }
 
-fn past(count: usize) -> Vec<Bytes> {
+pub(super) fn past(count: usize) -> Vec<Bytes> {
     (0..count).map(|id| row(id, after(-100.0 * (id + 1) as f64))).collect()
 }
 
-fn is_done(state: &SourceState) -> bool {
+pub(super) fn is_done(state: &SourceState) -> bool {
     state.backfill.is_some_and(|backfill| backfill.is_done()) && !state.covered.is_empty()
 }
 
