@@ -98,6 +98,11 @@ impl Access {
             viewers_export: options.viewers_export,
         }
     }
+
+    /// Keeps when sessions were last used, at the end of the program.
+    pub async fn finish(&self, patience: Duration) {
+        self.sessions.finish(patience).await;
+    }
 }
 
 /// 256 random bits. `None` if the system has none to give.

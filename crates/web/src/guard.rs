@@ -20,12 +20,14 @@ use crate::{ApiError, Who};
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
      font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-/// On every answer. `cache-control` stands only where the answer itself says nothing: compliance data stays nowhere.
-const HEADERS: [(HeaderName, &str); 7] = [
+/// On every answer. `cache-control` stands only where the answer itself says nothing: compliance data stays nowhere. Our own pages
+/// are told where a request comes from, nobody else is: with `no-referrer` browsers would hide the origin of our own forms, too.
+const HEADERS: [(HeaderName, &str); 8] = [
     (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::X_FRAME_OPTIONS, "DENY"),
-    (header::REFERRER_POLICY, "no-referrer"),
+    (header::REFERRER_POLICY, "same-origin"),
+    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
     (HeaderName::from_static("permissions-policy"), "camera=(), geolocation=(), microphone=()"),
     (header::CACHE_CONTROL, "no-store"),
@@ -119,6 +121,11 @@ fn bare_name(host: &(impl AsRef<str> + ?Sized)) -> String {
     name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
 }
 
+/// Whether a name, with a port or without, leads to this machine alone.
+pub fn is_loopback_name(host: &str) -> bool {
+    is_loopback(&bare_name(host))
+}
+
 fn is_loopback(name: &str) -> bool {
     name == "localhost" || name.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
 }
@@ -131,14 +138,37 @@ fn is_from_elsewhere(method: &Method, headers: &HeaderMap) -> bool {
 }
 
 /// Whether a request that may change something comes from another site's page, by what a browser says of its origin. A program
-/// says nothing of the kind. Browsers hide the origin of our own forms (`null`), but then say where the page is from.
+/// says nothing of the kind. Of `null` nobody can tell whose page it is: browsers that are told to hide where people come from
+/// send it with our own forms, too. It passes here, as what decides comes later: a form carries a token of its session, and the
+/// API asks for its own; a page of another site has neither.
 fn is_sent_from_elsewhere(request: &Request) -> bool {
     if matches!(*request.method(), Method::GET | Method::HEAD) || request.headers().contains_key("sec-fetch-site") {
         return false;
     }
-    let Some(origin) = request.headers().get(header::ORIGIN) else { return false };
-    let origin = origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, host)| host);
-    origin.is_none_or(|origin| host_of(request) != Some(origin))
+    match request.headers().get(header::ORIGIN) {
+        None => false,
+        Some(origin) if origin == "null" => false,
+        Some(origin) => host_in(origin).is_none_or(|host| host_of(request) != Some(host)),
+    }
+}
+
+/// Whether a page of this site asks, or somebody who typed the address, as far as the browser tells. Another site's page may
+/// lead here by a link, but not put the engine to work.
+pub(crate) fn is_asked_here(headers: &HeaderMap) -> bool {
+    match headers.get("sec-fetch-site") {
+        Some(site) => site == "same-origin" || site == "none",
+        // Without TLS browsers do not say it. Then the page on which the link stands tells, if anything does.
+        None => headers.get(header::REFERER).is_none_or(|page| {
+            let own = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+            host_in(page).is_some_and(|host| own == Some(host))
+        }),
+    }
+}
+
+/// Name and port in an address that begins with a scheme.
+fn host_in(address: &HeaderValue) -> Option<&str> {
+    let (_, rest) = address.to_str().ok()?.split_once("://")?;
+    rest.split(['/', '?', '#']).next()
 }
 
 fn foreign_host(name: Option<String>) -> ApiError {
@@ -150,7 +180,7 @@ fn foreign_host(name: Option<String>) -> ApiError {
         .hint("ask for 127.0.0.1 or localhost, or add the name to the configured host names")
 }
 
-fn from_elsewhere() -> ApiError {
+pub(crate) fn from_elsewhere() -> ApiError {
     ApiError::new(StatusCode::FORBIDDEN, "cross_site", "another site's page may not ask this service")
         .hint("open the address in a tab of its own")
 }

@@ -1,8 +1,10 @@
 //! The one way in: who asks, whether they may, whether the form is theirs, what is written down, and behind which mask.
 
+mod rights;
+
 use std::{net::SocketAddr, sync::Arc};
 
-use auditlake_store::lookup::Lookup;
+use auditlake_store::filter;
 use axum::{
     Form, Router,
     body::{Body, Bytes, to_bytes},
@@ -17,8 +19,18 @@ use subtle::ConstantTimeEq;
 use tokio::sync::Semaphore;
 use tower::ServiceExt;
 
-use super::{Access, Notebook, Role, Who, cookie, hex, lookups, random, session};
-use crate::{ApiError, Site, guard, pages, scope::encode};
+use self::rights::{is_background, is_forwarded, is_public, refusal};
+use super::{
+    Access, Mask, Notebook, Role, Who, cookie, hex,
+    lookups::{self, Asking},
+    mask, random, session,
+};
+use crate::{
+    ApiError, Site, guard, pages,
+    scope::{Params, encode},
+};
+
+pub use self::rights::{Limits, needed};
 
 /// The session's cookie.
 pub const SESSION: &str = "auditlake_session";
@@ -34,16 +46,15 @@ pub struct Gate {
     access: Option<Access>,
     token: secrecy::SecretString,
     notebook: Option<Notebook>,
-    is_masked: bool,
-    /// Where viewers are led who see everything behind a mask.
-    masked: Option<Router>,
+    /// Where viewers are led who see everything behind a mask, and the mask.
+    masked: Option<(Router, Arc<Mask>)>,
     secret: hmac::Key,
     pub(super) hashing: Semaphore,
 }
 
 impl Gate {
     /// For a site; `masked` answers viewers, if they see things behind a mask.
-    pub fn new(site: &Site, masked: Option<Router>) -> Gate {
+    pub fn new(site: &Site, masked: Option<(Router, Arc<Mask>)>) -> Gate {
         // Without random numbers nobody's form is taken, as nobody knows this key either.
         let fresh = || hex(&random().unwrap_or_default());
         let secret = site.access.as_ref().map_or_else(fresh, |access| access.sessions.secret.clone());
@@ -52,7 +63,6 @@ impl Gate {
             access: site.access.clone(),
             token: site.token.clone(),
             notebook: site.notebook.clone(),
-            is_masked: masked.is_some(),
             masked,
             secret: hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()),
             hashing: Semaphore::new(HASHING),
@@ -82,18 +92,23 @@ impl Gate {
     /// Whether somebody may read the metrics without being a user.
     fn is_watcher(&self, headers: &HeaderMap, peer: Option<SocketAddr>) -> bool {
         let token = self.access.as_ref().and_then(|access| access.metrics_token.as_ref());
-        self.is_local(peer) || token.is_some_and(|token| guard::has_token(headers, token))
+        (self.is_local(peer) && !is_forwarded(headers)) || token.is_some_and(|token| guard::has_token(headers, token))
     }
 
     /// What keeps viewers from what they would see otherwise.
     fn limits(&self) -> Limits {
         let viewers_export = self.access.as_ref().is_none_or(Access::viewers_export);
-        Limits { is_masked: self.is_masked, viewers_export }
+        Limits { is_masked: self.masked.is_some(), viewers_export }
     }
 
     /// Whether a program of this machine asks, and nobody through a proxy.
     fn is_local(&self, peer: Option<SocketAddr>) -> bool {
         !self.is_proxied() && peer.is_some_and(|peer| peer.ip().to_canonical().is_loopback())
+    }
+
+    /// Whether somebody asks through a proxy where nobody has to log in: a user of this machine, as it seems, who may be anybody.
+    fn is_stranger(&self, headers: &HeaderMap) -> bool {
+        self.access.is_none() && is_forwarded(headers) && !guard::has_token(headers, &self.token)
     }
 
     /// The address that a request comes from.
@@ -110,8 +125,9 @@ impl Gate {
         peer.map(|peer| peer.ip().to_canonical().to_string())
     }
 
-    /// Who asks, and the text that their forms are tied to. `None` if somebody has to log in first.
-    fn identify(&self, headers: &HeaderMap) -> Option<(Who, String)> {
+    /// Who asks, and the text that their forms are tied to. `None` if somebody has to log in first. Only what a person asks for
+    /// `renews` a session.
+    fn identify(&self, headers: &HeaderMap, renews: bool) -> Option<(Who, String)> {
         if guard::has_token(headers, &self.token) {
             let who =
                 Who { name: "command line".to_owned(), role: Role::Admin, csrf: String::new(), has_session: false };
@@ -121,8 +137,8 @@ impl Gate {
             let here = "here".to_owned();
             return Some((Who::here(self.csrf(&here)), here));
         };
-        let id = cookie::read(headers, SESSION)?;
-        let (name, mark) = access.sessions.find(id, Timestamp::now())?;
+        let id = cookie::read(headers, SESSION, self.is_secure())?;
+        let (name, mark) = access.sessions.find(id, Timestamp::now(), renews)?;
         // Whoever was removed, or has another password, has to log in anew.
         let user = access.users.find(&name).filter(|user| session::hash(&user.mark) == mark)?;
         let who = Who { name: user.name, role: user.role, csrf: self.csrf(id), has_session: true };
@@ -130,78 +146,68 @@ impl Gate {
     }
 }
 
-/// What keeps viewers from what they would see otherwise.
-#[derive(Clone, Copy)]
-pub struct Limits {
-    pub is_masked: bool,
-    pub viewers_export: bool,
-}
-
-/// What a request may be made by, at least. What stands nowhere here and changes something is for admins.
-pub fn needed(method: &Method, path: &str, limits: Limits) -> Role {
-    let is =
-        |prefix: &str| path == prefix || path.strip_prefix(prefix).is_some_and(|rest| rest.starts_with(['/', '.']));
-    if is("/settings") || is("/lookups") {
-        return Role::Admin;
-    }
-    if is("/sql") || is("/api/v1/sql") {
-        return Role::Analyst;
-    }
-    if matches!(*method, Method::GET | Method::HEAD) {
-        let tells_all = is("/metrics") || is("/api/v1/deliveries");
-        let is_raw = path.starts_with("/activity/") && path.ends_with("/raw");
-        // What goes another way than through the mask.
-        let is_past_mask = limits.is_masked && (is_raw || is("/api/v1/alerts"));
-        let is_export = is("/explore/export") || is("/api/v1/select");
-        let is_refused = is_past_mask || (is_export && !limits.viewers_export);
-        return if tells_all || is_refused { Role::Analyst } else { Role::Viewer };
-    }
-    match path {
-        "/logout" => Role::Viewer,
-        "/api/v1/alerts" => Role::Analyst,
-        _ if is("/alerts") => Role::Analyst,
-        _ if is("/rules") && path.ends_with("/trial") => Role::Analyst,
-        _ => Role::Admin,
-    }
-}
-
-/// What anybody may ask for.
-fn is_public(path: &str) -> bool {
-    matches!(path, "/login" | "/healthz" | "/readyz" | "/favicon.ico") || path.starts_with("/assets/")
-}
-
 /// Everything goes through here.
 pub async fn pass(State(gate): State<Arc<Gate>>, mut request: Request, next: Next) -> Response {
     let path = request.uri().path().to_owned();
     request.extensions_mut().insert(gate.clone());
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0);
+    let is_stranger = gate.is_stranger(request.headers());
     if is_public(&path) || (path == "/metrics" && gate.is_watcher(request.headers(), peer)) {
-        let who = gate.identify(request.headers()).map_or_else(Who::nobody, |(who, _)| who);
-        return who.scope(next.run(request)).await;
+        let known = gate.identify(request.headers(), false).filter(|_| !is_stranger);
+        return known.map_or_else(Who::nobody, |(who, _)| who).scope(next.run(request)).await;
     }
-    let Some((who, session)) = gate.identify(request.headers()) else { return ask_login(&request) };
+    if is_stranger {
+        return open_to_all().into_response();
+    }
+    let renews = !(*request.method() == Method::GET && is_background(&path));
+    let Some((who, session)) = gate.identify(request.headers(), renews) else { return ask_login(&request) };
     let needed = needed(request.method(), &path, gate.limits());
     if who.role < needed {
-        return refuse(&gate.site, &who, needed, &path).await;
+        return refuse(&gate.site, &who, &refusal(&who, needed), &path).await;
+    }
+    let masked = gate.masked.clone().filter(|_| who.role == Role::Viewer);
+    let unasked = masked.as_ref().and_then(|_| hidden_question(&request));
+    if let Some(why) = unasked {
+        return refuse(&gate.site, &who, &why, &path).await;
     }
     let mut request = match check_form(&gate, &who, &session, request).await {
         Ok(request) => request,
         Err(refusal) => return refusal,
     };
     if let Some(notebook) = &gate.notebook {
-        request = match note(&gate, notebook, &who, request).await {
+        request = match note(&gate, notebook, &who, masked.as_ref().map(|(_, mask)| &**mask), request).await {
             Ok(request) => request,
             Err(refusal) => return refusal,
         };
     }
-    let masked = gate.masked.clone().filter(|_| who.role == Role::Viewer);
     who.scope(async move {
         match masked {
-            Some(masked) => masked.oneshot(request).await.into_response(),
+            Some((masked, _)) => masked.oneshot(request).await.into_response(),
             None => next.run(request).await,
         }
     })
     .await
+}
+
+/// Whoever comes through a proxy would be taken for a user of this machine.
+fn open_to_all() -> ApiError {
+    let message =
+        "a proxy has sent this request, and this service, which asks nobody to log in, answers this machine alone";
+    let hint =
+        "set server.behind_proxy = true and make a user with `auditlake users add NAME --role admin` (docs/access.md)";
+    ApiError::new(StatusCode::FORBIDDEN, "forwarded", message).hint(hint)
+}
+
+/// Why whoever sees things behind the mask may not ask this filter. What is no filter, its page tells.
+fn hidden_question(request: &Request) -> Option<String> {
+    let path = request.uri().path();
+    let name = match path {
+        "/api/v1/select" => "filter",
+        "/explore" | "/explore/live" | "/explore/facets" | "/explore/export.csv" | "/explore/export.jsonl" => "q",
+        _ => return None,
+    };
+    let params = axum::extract::Query::<Params>::try_from_uri(request.uri()).ok()?.0;
+    mask::refusal(&filter::parse(params.get(name)?).ok()?)
 }
 
 /// A page leads to the login, and back; everything else is told that it is needed.
@@ -228,28 +234,12 @@ fn ask_login(request: &Request) -> Response {
     response
 }
 
-async fn refuse(site: &Site, who: &Who, needed: Role, path: &str) -> Response {
-    let message = format!("{} is {}, and this is for {}", who.name, with_article(who.role), plural(needed));
+/// A page says it to people, an error to programs and to the parts of a page.
+async fn refuse(site: &Site, who: &Who, message: &str, path: &str) -> Response {
     if path.starts_with("/api/") {
         return ApiError::new(StatusCode::FORBIDDEN, "forbidden", message).into_response();
     }
-    who.clone().scope(async { pages::forbidden(site, &message) }).await
-}
-
-fn with_article(role: Role) -> &'static str {
-    match role {
-        Role::Viewer => "a viewer",
-        Role::Analyst => "an analyst",
-        Role::Admin => "an admin",
-    }
-}
-
-fn plural(role: Role) -> &'static str {
-    match role {
-        Role::Viewer => "viewers",
-        Role::Analyst => "analysts and admins",
-        Role::Admin => "admins",
-    }
+    who.clone().scope(async { pages::forbidden(site, message) }).await
 }
 
 /// Lets a request pass that changes something only if it comes from a form of this site, for this session. A program with the
@@ -290,30 +280,29 @@ async fn read(request: Request, most: usize) -> Result<(Request, Bytes), Respons
     }
 }
 
-/// Hands what is looked up to whoever writes it down.
-async fn note(gate: &Gate, notebook: &Notebook, who: &Who, request: Request) -> Result<Request, Response> {
+/// Hands what is looked up to whoever writes it down, and names as what they stand for.
+async fn note(
+    gate: &Gate,
+    notebook: &Notebook,
+    who: &Who,
+    mask: Option<&Mask>,
+    request: Request,
+) -> Result<Request, Response> {
     let has_question = *request.method() == Method::POST && request.uri().path() == "/api/v1/sql";
     let (request, body) = match has_question {
         true => read(request, QUESTION).await?,
         false => (request, Bytes::new()),
     };
-    if let Some((what, detail)) = lookups::asked(request.method(), request.uri(), Some(&body)) {
-        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0);
-        let mut link = lookups::link(request.uri());
-        // What was asked of the API has a page, too.
-        match what {
-            "sql" if has_question => link = format!("/sql?q={}", encode(&detail)),
-            "search" => link = format!("/explore?range=all&q={}", encode(&detail)),
-            _ => {}
-        }
-        notebook.note(Lookup {
-            at: Timestamp::now(),
-            who: who.name.clone(),
-            address: gate.address(request.headers(), peer),
-            what: what.to_owned(),
-            detail,
-            link,
-        });
+    // What another site's link would have somebody run is not run, and they have not asked it.
+    if request.uri().path().starts_with("/sql") && !guard::is_asked_here(request.headers()) {
+        return Ok(request);
+    }
+    let reveal = |text: &str| mask.map_or_else(|| text.to_owned(), |mask| mask.reveal(text));
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0);
+    let address = gate.address(request.headers(), peer);
+    let by = Asking { who: &who.name, address: address.as_deref() };
+    for asked in lookups::asked(request.method(), request.uri(), Some(&body), &reveal) {
+        notebook.note(by, asked);
     }
     Ok(request)
 }

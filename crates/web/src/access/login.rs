@@ -86,7 +86,7 @@ fn show(
     status: StatusCode,
     wrong: Option<String>,
 ) -> Response {
-    let known = cookie::read(headers, TICKET).filter(|ticket| ticket.len() == 64).map(str::to_owned);
+    let known = cookie::read(headers, TICKET, gate.is_secure()).filter(|ticket| ticket.len() == 64).map(str::to_owned);
     let Some(ticket) = known.or_else(|| random().map(|bytes| hex(&bytes))) else {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     };
@@ -110,12 +110,12 @@ async fn log_in(
     let Login { name, password, next, csrf } = login;
     let name: String = name.trim().chars().take(100).collect();
     let again = |status, wrong: &str| show(&gate, &headers, &next, &name, status, Some(wrong.to_owned()));
-    let ticket = cookie::read(&headers, TICKET).unwrap_or_default();
+    let ticket = cookie::read(&headers, TICKET, gate.is_secure()).unwrap_or_default();
     if ticket.is_empty() || !gate.is_csrf(ticket, &csrf) {
         return again(StatusCode::FORBIDDEN, "The form was too old, or this browser takes no cookies. Try again.");
     }
     let address = gate.address(&headers, peer.map(|peer| peer.0.0)).unwrap_or_default();
-    if let Some(wait) = access.throttle.wait(&name, &address, Instant::now()) {
+    if let Err(wait) = access.throttle.begin(&name, &address, Instant::now()) {
         tracing::warn!(user = %text::plain(&name, 60), address, "a login has to wait: it failed too often");
         let seconds = wait.as_secs() + 1;
         let text = format!("Too many attempts. Wait {}.", text::count(seconds, "second", "seconds"));
@@ -129,18 +129,17 @@ async fn log_in(
     let password: SecretString = password.into();
     let checked = tokio::task::spawn_blocking(move || users.check(&asked, &password)).await;
     let Some(user) = checked.ok().flatten() else {
-        access.throttle.failed(&name, &address, Instant::now());
         tracing::warn!(user = %text::plain(&name, 60), address, "a login failed");
         return again(StatusCode::UNAUTHORIZED, "Name or password is wrong.");
     };
-    access.throttle.succeeded(&name);
+    access.throttle.succeeded(&name, &address);
     let Some(id) = access.sessions.open(&user, Timestamp::now()) else {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     };
     tracing::info!(user = user.name, address, "logged in");
     // Whoever had another session in this browser leaves it.
-    if let Some(old) = cookie::read(&headers, SESSION) {
-        access.sessions.close(old);
+    if let Some(old) = cookie::read(&headers, SESSION, gate.is_secure()) {
+        access.sessions.close(old).await;
     }
     let mut response = Redirect::to(inside(&next)).into_response();
     for (name, value) in [(SESSION, id.as_str()), (TICKET, "")] {
@@ -153,8 +152,8 @@ async fn log_in(
 
 async fn log_out(State(site): State<Arc<Site>>, Extension(gate): Extension<Arc<Gate>>, headers: HeaderMap) -> Response {
     let Some(access) = &site.access else { return Redirect::to("/").into_response() };
-    if let Some(id) = cookie::read(&headers, SESSION) {
-        access.sessions.close(id);
+    if let Some(id) = cookie::read(&headers, SESSION, gate.is_secure()) {
+        access.sessions.close(id).await;
     }
     let mut response = Redirect::to("/login").into_response();
     if let Some(cookie) = cookie::write(SESSION, "", gate.is_secure()) {

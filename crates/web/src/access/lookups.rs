@@ -1,10 +1,13 @@
 //! What is looked up, as something to write down: told by the request alone, gathered, and stored together.
 //!
-//! A request never waits for it. The same question by the same one within a minute is one look-up, so that a page that keeps
-//! itself up to date, or somebody who goes back and forth, writes no more than somebody who reads.
+//! A request never waits for it. The same question by the same one within a minute is one look-up, and what a page asks by itself
+//! is none beside the page's own: a page that keeps itself up to date, or somebody who goes back and forth, writes no more than
+//! somebody who reads.
+
+mod asked;
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -13,15 +16,17 @@ use std::{
 };
 
 use auditlake_store::lookup::{Lookup, Lookups};
-use axum::http::{Method, Uri};
 use jiff::{SignedDuration, Timestamp};
+use ring::digest::{SHA256, digest};
 use tokio::{
     sync::{mpsc, watch},
     task::JoinHandle,
     time::{sleep, timeout},
 };
 
-use crate::scope::Params;
+use super::hex;
+
+pub use asked::{Asked, asked};
 
 /// Look-ups that wait to be written, at most; and those that are written together.
 const QUEUE: usize = 4_096;
@@ -29,9 +34,11 @@ const QUEUE: usize = 4_096;
 const GATHER: Duration = Duration::from_secs(2);
 /// The same again within this time is no other look-up.
 const SAME: Duration = Duration::from_secs(60);
+/// What a part of a page asks is none either, if it or its page was asked for within this time.
+const FOLLOWED: Duration = Duration::from_secs(3_600);
 /// So many are remembered for that.
-const REMEMBERED: usize = 4_096;
-/// Statements and addresses are cut after so many characters.
+const REMEMBERED: usize = 16_384;
+/// Of longer statements, in characters, beginning and end are kept, and a hash of the whole; of longer links, the page.
 const LONGEST: usize = 4_000;
 /// How often what is old is forgotten.
 const FORGET: Duration = Duration::from_secs(3_600);
@@ -41,7 +48,21 @@ const FORGET: Duration = Duration::from_secs(3_600);
 pub struct Notebook {
     queue: mpsc::Sender<Lookup>,
     lost: Arc<AtomicU64>,
-    recent: Arc<Mutex<HashMap<(String, String), Instant>>>,
+    recent: Arc<Mutex<HashMap<[u8; 32], Seen>>>,
+}
+
+/// When a question was written down, and when it was last asked.
+#[derive(Clone, Copy)]
+struct Seen {
+    noted: Instant,
+    asked: Instant,
+}
+
+/// Who asks, and from where.
+#[derive(Debug, Clone, Copy)]
+pub struct Asking<'a> {
+    pub who: &'a str,
+    pub address: Option<&'a str>,
 }
 
 /// Writes them down.
@@ -61,26 +82,70 @@ impl Scribe {
 }
 
 impl Notebook {
-    pub(super) fn note(&self, lookup: Lookup) {
-        let key = (lookup.who.clone(), lookup.link.clone());
-        let now = Instant::now();
-        {
-            let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-            if recent.len() >= REMEMBERED {
-                recent.retain(|_, at| now.saturating_duration_since(*at) < SAME);
-                if recent.len() >= REMEMBERED {
-                    recent.clear();
-                }
-            }
-            if recent.get(&key).is_some_and(|at| now.saturating_duration_since(*at) < SAME) {
-                return;
-            }
-            recent.insert(key, now);
+    pub(super) fn note(&self, by: Asking<'_>, asked: Asked) {
+        if !self.is_new(by, &asked, Instant::now()) {
+            return;
         }
+        let is_long = asked.link.chars().count() > LONGEST;
+        // A link that is cut would lead to another question.
+        let page = asked.link.split('?').next().filter(|page| page.len() <= LONGEST).unwrap_or("/");
+        let lookup = Lookup {
+            at: Timestamp::now(),
+            who: by.who.to_owned(),
+            address: by.address.map(str::to_owned),
+            what: asked.what.to_owned(),
+            detail: short(&asked.detail),
+            link: if is_long { page.to_owned() } else { asked.link },
+        };
         if self.queue.try_send(lookup).is_err() {
             self.lost.fetch_add(1, Ordering::Relaxed);
         }
     }
+
+    fn is_new(&self, by: Asking<'_>, asked: &Asked, now: Instant) -> bool {
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        if recent.len() >= REMEMBERED {
+            recent.retain(|_, seen| now.saturating_duration_since(seen.asked) < FOLLOWED);
+            if recent.len() >= REMEMBERED {
+                // Some are written down once more.
+                recent.clear();
+            }
+        }
+        let seen = recent.entry(key(by.who, asked));
+        let before = match &seen {
+            Entry::Occupied(seen) => Some(*seen.get()),
+            Entry::Vacant(_) => None,
+        };
+        let is_same = before.is_some_and(|seen| match asked.is_part {
+            true => now.saturating_duration_since(seen.asked) < FOLLOWED,
+            false => now.saturating_duration_since(seen.noted) < SAME,
+        });
+        let noted = before.map(|seen| seen.noted).filter(|_| is_same).unwrap_or(now);
+        seen.insert_entry(Seen { noted, asked: now });
+        !is_same
+    }
+}
+
+/// What makes two questions one: who asks what about which stretch of the log, whole, however long it is.
+fn key(who: &str, asked: &Asked) -> [u8; 32] {
+    let mut text = String::new();
+    for part in [who, asked.what, &asked.scope, &asked.detail] {
+        text.push_str(part);
+        text.push('\0');
+    }
+    let mut key = [0; 32];
+    key.copy_from_slice(digest(&SHA256, text.as_bytes()).as_ref());
+    key
+}
+
+/// A text as it is kept. Who hides a question in a long text does not hide that there was one: two of them stay two.
+fn short(text: &str) -> String {
+    let count = text.chars().count();
+    let Some(left_out) = count.checked_sub(LONGEST).filter(|&left_out| left_out > 0) else { return text.to_owned() };
+    let head: String = text.chars().take(LONGEST / 2).collect();
+    let tail: String = text.chars().skip(count - LONGEST / 2).collect();
+    let hash = hex(digest(&SHA256, text.as_bytes()).as_ref());
+    format!("{head} … {left_out} characters are left out; the whole has the SHA-256 {hash} … {tail}")
 }
 
 async fn write(
@@ -137,95 +202,6 @@ async fn write(
     }
 }
 
-/// What a request looks up: on which page, and what; none if it is no question about the log. `body` is that of an API request.
-pub(super) fn asked(method: &Method, uri: &Uri, body: Option<&[u8]>) -> Option<(&'static str, String)> {
-    let path = uri.path();
-    let params = || axum::extract::Query::<Params>::try_from_uri(uri).map(|query| query.0).unwrap_or_default();
-    let parameter = |name: &str| params().get(name).unwrap_or_default().to_owned();
-    let cut = |text: String| text.chars().take(LONGEST).collect::<String>();
-    let below = |prefix: &str| {
-        let rest = path.strip_prefix(prefix)?.strip_prefix('/')?;
-        Some(decode(rest.split('/').next().unwrap_or_default())).filter(|id| !id.is_empty())
-    };
-    let (what, detail) = match path {
-        _ if method == Method::POST && path == "/api/v1/sql" => {
-            let body: serde_json::Value = serde_json::from_slice(body?).ok()?;
-            ("sql", body.get("sql")?.as_str()?.to_owned())
-        }
-        _ if method != Method::GET => return None,
-        // Regions of pages that are open already, and help with typing.
-        _ if path.ends_with("/live") || matches!(path, "/explore/facets" | "/explore/complete") => return None,
-        "/explore" => ("explorer", parameter("q")),
-        "/explore/export.csv" | "/explore/export.jsonl" => ("export", parameter("q")),
-        "/sql" => ("sql", Some(parameter("q")).filter(|text| !text.is_empty())?),
-        "/sql.csv" => ("export", parameter("q")),
-        "/api/v1/select" => ("search", parameter("filter")),
-        "/api/v1/alerts" => ("alerts", parameter("id")),
-        "/posture" => ("posture", parameter("at")),
-        "/alerts" => ("alerts", [parameter("rule"), parameter("q")].join(" ").trim().to_owned()),
-        _ => [
-            ("activity", "/activity"),
-            ("person", "/person"),
-            ("key", "/key"),
-            ("address", "/address"),
-            ("organisation", "/organization"),
-            ("resource", "/resource"),
-            ("dashboard", "/dashboards"),
-            ("alert", "/alerts"),
-        ]
-        .into_iter()
-        .find_map(|(what, prefix)| Some((what, below(prefix)?)))?,
-    };
-    Some((what, cut(detail)))
-}
-
-/// The link of a look-up: path and question, cut.
-pub(super) fn link(uri: &Uri) -> String {
-    uri.path_and_query().map(ToString::to_string).unwrap_or_default().chars().take(LONGEST).collect()
-}
-
-/// A part of a path as it was before it was written for an address.
-fn decode(part: &str) -> String {
-    let mut bytes = Vec::with_capacity(part.len());
-    let mut rest = part.as_bytes();
-    while let Some((&first, more)) = rest.split_first() {
-        let sign = more.get(..2).filter(|_| first == b'%').and_then(|digits| std::str::from_utf8(digits).ok());
-        match sign.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &more[2..];
-            }
-            None => {
-                bytes.push(first);
-                rest = more;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn knows_what_is_asked() {
-        let get = |uri: &str| asked(&Method::GET, &uri.parse().unwrap(), None);
-        let is = |what: &'static str, detail: &str| Some((what, detail.to_owned()));
-        assert_eq!(get("/explore?q=actor%3Aeve%40example.com&range=7d"), is("explorer", "actor:eve@example.com"));
-        assert_eq!(get("/explore"), is("explorer", ""));
-        assert_eq!(get("/person/eve%40example.com?range=1y"), is("person", "eve@example.com"));
-        assert_eq!(get("/activity/activity_1/panel"), is("activity", "activity_1"));
-        assert_eq!(get("/explore/export.csv?q=ip%3A192.0.2.1"), is("export", "ip:192.0.2.1"));
-        assert_eq!(get("/sql?q=select%201"), is("sql", "select 1"));
-        assert_eq!(get("/api/v1/select?filter=x"), is("search", "x"));
-        for none in
-            ["/", "/explore/live?q=x", "/explore/facets?q=x", "/sql", "/settings", "/rules/a", "/live", "/person/"]
-        {
-            assert_eq!(get(none), None, "{none}");
-        }
-        let body = br#"{"sql":"select 2"}"#;
-        assert_eq!(asked(&Method::POST, &"/api/v1/sql".parse().unwrap(), Some(body)), is("sql", "select 2"));
-    }
-}
+mod tests;

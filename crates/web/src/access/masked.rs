@@ -23,7 +23,7 @@ use tokio::sync::watch;
 
 use super::{
     Mask,
-    mask::{HIDDEN, asks_for_title, is_title, is_title_column},
+    mask::{HIDDEN, is_done_to_title, is_hidden_path, is_id, is_title, is_title_column, refusal},
 };
 
 /// A store behind the mask.
@@ -44,18 +44,18 @@ fn not_for_viewers<T>() -> Result<T> {
 
 impl MaskedEngine {
     fn filter(&self, filter: &Filter) -> Result<Filter> {
-        match asks_for_title(filter) {
-            true => Err(StoreError::Statement("titles are hidden from viewers, and cannot be asked for".to_owned())),
-            false => Ok(self.mask.real_filter(filter)),
+        match refusal(filter) {
+            Some(why) => Err(StoreError::Statement(why)),
+            None => Ok(self.mask.real_filter(filter)),
         }
     }
 
     /// The value of a column.
     fn value(&self, column: &str, value: &str) -> String {
-        match is_title_column(column) {
-            true if !value.is_empty() => HIDDEN.to_owned(),
-            _ => self.mask.text(value).into_owned(),
-        }
+        let shown = self.mask.text(value);
+        // Of a count alone, nobody can tell the type that would say what the target is.
+        let is_named = is_title_column(column) || (column == "target" && *shown == *value && !is_id(value));
+        if is_named && !value.is_empty() { HIDDEN.to_owned() } else { shown.into_owned() }
     }
 
     fn rows(&self, rows: Rows) -> Rows {
@@ -69,10 +69,25 @@ impl MaskedEngine {
 /// A batch whose texts passed the mask.
 fn masked(mask: &Mask, batch: &RecordBatch) -> Result<RecordBatch> {
     let schema = batch.schema();
-    let columns: Vec<ArrayRef> =
-        schema.fields().iter().zip(batch.columns()).map(|(field, column)| hide(mask, field.name(), column)).collect();
+    let kinds = batch.column_by_name("eventName").and_then(|column| column.as_string_opt::<i32>());
+    let fields = schema.fields().iter().zip(batch.columns());
+    let columns: Vec<ArrayRef> = fields
+        .map(|(field, column)| match (field.name().as_str(), kinds, column.as_string_opt::<i32>()) {
+            ("target", Some(kinds), Some(targets)) => hide_targets(mask, kinds, targets),
+            (name, ..) => hide(mask, name, column),
+        })
+        .collect();
     RecordBatch::try_new(schema, columns)
         .map_err(|error| StoreError::Engine { doing: "hiding addresses", message: error.to_string() })
+}
+
+/// What activities were done to, hidden where the type says that it is a name.
+fn hide_targets(mask: &Mask, kinds: &StringArray, targets: &StringArray) -> ArrayRef {
+    let shown = |(kind, target): (Option<&str>, Option<&str>)| {
+        let is_named = kind.is_some_and(is_done_to_title);
+        target.map(|target| if is_named { HIDDEN.to_owned() } else { mask.text(target).into_owned() })
+    };
+    Arc::new(kinds.iter().zip(targets).map(shown).collect::<StringArray>())
 }
 
 fn hide(mask: &Mask, name: &str, column: &ArrayRef) -> ArrayRef {
@@ -169,7 +184,7 @@ impl Reader for MaskedEngine {
 
     async fn drift(&self, query: &DriftQuery) -> Result<Vec<DriftRow>> {
         let hide = |row: DriftRow| {
-            let value = match is_title(&row.name) && !row.value.is_empty() {
+            let value = match is_hidden_path(row.name.split(['.', '[', ']'])) && !row.value.is_empty() {
                 true => HIDDEN.to_owned(),
                 false => self.mask.text(&row.value).into_owned(),
             };

@@ -1,4 +1,8 @@
 //! Sessions: by the hash of an id that only the browser has. Where there is a keeper, a restart ends none of them.
+//!
+//! Who begins or ends is handed to the keeper at once, when sessions were last used now and then. Nothing here waits for it.
+
+mod keeping;
 
 use std::{
     collections::HashMap,
@@ -10,20 +14,32 @@ use jiff::Timestamp;
 use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 
+use self::keeping::Keeping;
 use super::{User, hex, random};
 
 /// So many sessions are kept; the one that was used least lately gives way.
 const SESSIONS: usize = 2_000;
 /// When sessions were last used is handed to the keeper so often at most.
 const KEEP_EVERY: Duration = Duration::from_secs(60);
+/// Nobody who logs out waits longer until that is written down.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Keeps sessions beyond the end of the program, where nobody else reads them.
 pub trait SessionKeeper: Send + Sync + 'static {
     /// What was kept last.
     fn load(&self) -> Option<KeptSessions>;
 
-    /// Keeps these and no others.
-    fn keep(&self, sessions: &KeptSessions);
+    /// Keeps these and no others. It may take a moment.
+    ///
+    /// # Errors
+    /// Why it could not, in words. It is asked again then.
+    fn keep(&self, sessions: &KeptSessions) -> Result<(), String>;
+
+    /// Keeps none, even where there is no room for anything.
+    ///
+    /// # Errors
+    /// Why it could not, in words.
+    fn forget(&self) -> Result<(), String>;
 }
 
 /// Sessions as they are kept. Nothing in it opens anything: ids and passwords stand there as hashes.
@@ -55,7 +71,7 @@ pub struct Sessions {
     idle: Duration,
     longest: Duration,
     held: Mutex<Held>,
-    keeper: Option<Arc<dyn SessionKeeper>>,
+    keeping: Option<Keeping>,
     /// What forms are signed with.
     pub secret: String,
 }
@@ -87,7 +103,11 @@ impl Sessions {
             (kept.id, Session { name: kept.user, mark: kept.mark, begun: kept.begun, used: kept.used })
         };
         let sessions = list.into_iter().take(SESSIONS).map(session).collect();
-        Sessions { idle, longest, held: Mutex::new(Held { sessions, kept: None }), keeper, secret }
+        let keeping = keeper.and_then(|keeper| {
+            let started = Keeping::start(keeper);
+            started.inspect_err(|error| tracing::error!("a restart will log everybody out: {error}")).ok()
+        });
+        Sessions { idle, longest, held: Mutex::new(Held { sessions, kept: None }), keeping, secret }
     }
 
     /// Begins a session; answers its id.
@@ -103,12 +123,13 @@ impl Sessions {
         }
         let session = Session { name: user.name.clone(), mark: hash(&user.mark), begun: now, used: now };
         held.sessions.insert(hash(&id), session);
-        self.keep(&mut held, now);
+        self.keep(&mut held, now, false);
         Some(id)
     }
 
-    /// The name of the user whose session this is, and the hash of their mark.
-    pub fn find(&self, id: &str, now: Timestamp) -> Option<(String, String)> {
+    /// The name of the user whose session this is, and the hash of their mark. A page that asks by itself uses no session: only
+    /// what a person asks for `renews` it.
+    pub fn find(&self, id: &str, now: Timestamp, renews: bool) -> Option<(String, String)> {
         let hash = hash(id);
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let session = held.sessions.get_mut(&hash)?;
@@ -116,24 +137,44 @@ impl Sessions {
             held.sessions.remove(&hash);
             return None;
         }
-        session.used = session.used.max(now);
         let found = (session.name.clone(), session.mark.clone());
-        if held.kept.is_none_or(|kept| since(kept, now) >= KEEP_EVERY) {
-            self.keep(&mut held, now);
+        if renews {
+            session.used = session.used.max(now);
+            if held.kept.is_none_or(|kept| since(kept, now) >= KEEP_EVERY) {
+                self.keep(&mut held, now, false);
+            }
         }
         Some(found)
     }
 
-    pub fn close(&self, id: &str) {
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        if held.sessions.remove(&hash(id)).is_some() {
-            self.keep(&mut held, Timestamp::now());
+    /// Ends a session. Waits until a restart would not begin it again; not for ever, if that cannot be written down.
+    pub async fn close(&self, id: &str) {
+        let number = {
+            let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+            held.sessions.remove(&hash(id)).and_then(|_| self.keep(&mut held, Timestamp::now(), true))
+        };
+        self.settled(number, PATIENCE).await;
+    }
+
+    /// Hands over when sessions were last used, at the end of the program.
+    pub async fn finish(&self, patience: Duration) {
+        let number = {
+            let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+            self.keep(&mut held, Timestamp::now(), false)
+        };
+        self.settled(number, patience).await;
+    }
+
+    async fn settled(&self, number: Option<u64>, patience: Duration) {
+        if let (Some(keeping), Some(number)) = (&self.keeping, number) {
+            keeping.settled(number, patience).await;
         }
     }
 
-    fn keep(&self, held: &mut Held, now: Timestamp) {
+    /// Under the lock, so that what is kept last is what was so last.
+    fn keep(&self, held: &mut Held, now: Timestamp, is_out: bool) -> Option<u64> {
         held.kept = Some(now);
-        let Some(keeper) = &self.keeper else { return };
+        let keeping = self.keeping.as_ref()?;
         let kept = |(id, session): (&String, &Session)| KeptSession {
             id: id.clone(),
             user: session.name.clone(),
@@ -141,7 +182,8 @@ impl Sessions {
             begun: session.begun,
             used: session.used,
         };
-        keeper.keep(&KeptSessions { secret: self.secret.clone(), sessions: held.sessions.iter().map(kept).collect() });
+        let sessions = held.sessions.iter().map(kept).collect();
+        Some(keeping.put(KeptSessions { secret: self.secret.clone(), sessions }, is_out))
     }
 }
 
@@ -163,73 +205,4 @@ pub fn hash(id: &str) -> String {
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-mod tests {
-    use super::{super::Role, *};
-
-    fn sessions(minutes: [u32; 2], keeper: Option<Arc<dyn SessionKeeper>>) -> Sessions {
-        let minute = Duration::from_secs(60);
-        Sessions::new(minute * minutes[0], minute * minutes[1], keeper)
-    }
-
-    fn ann() -> User {
-        User { name: "ann".to_owned(), role: Role::Viewer, mark: "1".to_owned() }
-    }
-
-    fn at(minute: i64) -> Timestamp {
-        Timestamp::from_second(1_800_000_000 + 60 * minute).unwrap()
-    }
-
-    #[test]
-    fn end_when_unused_and_in_any_case() {
-        let sessions = sessions([30, 100], None);
-        let (used, unused) = (sessions.open(&ann(), at(0)).unwrap(), sessions.open(&ann(), at(0)).unwrap());
-        assert!(used.len() == 64 && used != unused);
-        for minutes in [20, 40, 60, 80, 99] {
-            assert!(sessions.find(&used, at(minutes)).is_some(), "{minutes}");
-        }
-        assert_eq!(sessions.find(&used, at(100)), None, "the longest time is over");
-        assert_eq!(sessions.find(&unused, at(30)), None, "nobody used it");
-        let closed = sessions.open(&ann(), at(0)).unwrap();
-        sessions.close(&closed);
-        assert_eq!(sessions.find(&closed, at(0)), None);
-        assert_eq!(sessions.find("", at(0)), None);
-    }
-
-    #[test]
-    fn are_bounded() {
-        let sessions = sessions([1, 1], None);
-        for _ in 0..SESSIONS + 10 {
-            sessions.open(&ann(), at(0)).unwrap();
-        }
-        assert_eq!(sessions.held.lock().unwrap().sessions.len(), SESSIONS);
-    }
-
-    #[derive(Default)]
-    struct Memory(Mutex<Option<KeptSessions>>);
-
-    impl SessionKeeper for Memory {
-        fn load(&self) -> Option<KeptSessions> {
-            self.0.lock().unwrap().clone()
-        }
-
-        fn keep(&self, sessions: &KeptSessions) {
-            *self.0.lock().unwrap() = Some(sessions.clone());
-        }
-    }
-
-    #[test]
-    fn outlive_the_program() {
-        let memory = Arc::new(Memory::default());
-        let before = sessions([30, 100], Some(memory.clone()));
-        let (id, other) = (before.open(&ann(), at(0)).unwrap(), before.open(&ann(), at(0)).unwrap());
-        before.find(&id, at(20)).unwrap();
-        before.close(&other);
-        let text = serde_json::to_string(&memory.load()).unwrap();
-        assert!(!text.contains(&id) && text.contains(&hash(&id)), "{text}");
-        let after = sessions([30, 100], Some(memory.clone()));
-        assert_eq!(after.secret, before.secret);
-        assert_eq!(after.find(&other, at(21)), None, "logged out is logged out");
-        assert_eq!(after.find(&id, at(49)), Some(("ann".to_owned(), hash("1"))), "used at 20");
-        assert_eq!(sessions([30, 100], Some(memory)).find(&id, at(80)), None, "a restart is no use");
-    }
-}
+mod tests;
