@@ -33,8 +33,17 @@ function open() {
   });
   events.addEventListener("error", () => {
     say("lost", "Reconnecting…", "The service does not answer. What you see is as it was.");
-    if (events?.readyState === EventSource.CLOSED) retry = setTimeout(open, RETRY_MS);
+    if (events?.readyState !== EventSource.CLOSED) return;
+    retry = setTimeout(open, RETRY_MS);
+    // The stream does not say why it is closed.
+    fetch(place(), { method: "HEAD", headers: { accept: "text/html" } }).then(({ status }) => status === 401 && leave(), () => {});
   });
+}
+
+function leave() {
+  close();
+  say("lost", "Logged out", "What you see is as it was.");
+  dispatchEvent(new Event("loggedout"));
 }
 
 function close() {
@@ -42,6 +51,9 @@ function close() {
   events?.close();
   events = null;
 }
+
+// Where the page's regions are to be had: another address once somebody has asked for something else.
+const place = () => page.querySelector("[data-live-url]")?.dataset.liveUrl ?? page.dataset.live;
 
 async function refresh(newest) {
   if (isBusy) {
@@ -51,10 +63,15 @@ async function refresh(newest) {
   isBusy = true;
   isBehind = false;
   try {
-    const answer = await fetch(page.querySelector("[data-live-url]")?.dataset.liveUrl ?? page.dataset.live, { headers: { accept: "text/html" } });
+    const asked = place();
+    const answer = await fetch(asked, { headers: { accept: "text/html" } });
+    if (answer.status === 401) return leave();
     if (!answer.ok) throw new Error(`status ${answer.status}`);
     const html = await answer.text();
-    if (!isPaused) {
+    if (place() !== asked) {
+      // It answers what was asked before, and what stands there now is newer.
+      isBehind = true;
+    } else if (!isPaused) {
       replace(new DOMParser().parseFromString(html, "text/html").body);
       seq = newest;
       say("live", "Live");
@@ -99,12 +116,14 @@ function isInUse(region) {
 }
 
 function swap(present, region) {
+  const marked = present.querySelector("[data-marked]")?.dataset.id;
   const known = new Set([...present.querySelectorAll("[data-id]")].map((row) => row.dataset.id));
   const focus = present.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
   if (known.size > 0) {
     for (const row of region.querySelectorAll("[data-id]")) row.classList.toggle("fresh", !known.has(row.dataset.id));
   }
   present.replaceChildren(...region.childNodes);
+  if (marked) present.querySelector(`[data-id="${CSS.escape(marked)}"]`)?.setAttribute("data-marked", "");
   window.htmx?.process(present);
   if (focus) present.querySelector(`[href="${CSS.escape(focus)}"]`)?.focus({ preventScroll: true });
 }

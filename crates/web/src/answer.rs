@@ -62,16 +62,20 @@ pub async fn respond(rows: Rows, form: Form) -> Result<Response, ApiError> {
     Ok(([(header::CONTENT_TYPE, kind)], Body::from_stream(body)).into_response())
 }
 
-/// The first row as a JSON object, and all others: for pages, whose answers are small.
+/// Every row as a JSON object: for pages, whose answers are small.
 pub async fn collect_json(rows: Rows) -> Result<Vec<serde_json::Map<String, serde_json::Value>>, StoreError> {
     let mut list = Vec::new();
     for batch in rows.collect().await? {
-        let lines = json_lines(&batch).map_err(|error| unreadable(&error))?;
-        for line in lines.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
-            list.push(serde_json::from_slice(line).map_err(|error| unreadable(&error))?);
-        }
+        list.append(&mut json_objects(&batch)?);
     }
     Ok(list)
+}
+
+/// The rows of a batch as JSON objects.
+pub fn json_objects(batch: &RecordBatch) -> Result<Vec<serde_json::Map<String, serde_json::Value>>, StoreError> {
+    let lines = json_lines(batch).map_err(|error| unreadable(&error))?;
+    let lines = lines.split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
+    lines.map(|line| serde_json::from_slice(line).map_err(|error| unreadable(&error))).collect()
 }
 
 type Batches = std::pin::Pin<Box<dyn Stream<Item = Result<RecordBatch, StoreError>> + Send>>;

@@ -31,6 +31,8 @@ pub struct Assets {
     pub script: Asset,
     /// What answers keys and pointers.
     pub actions: Asset,
+    /// What is said while a part of a page is on its way, and when it does not come.
+    pub wire: Asset,
     /// Exchanges parts of pages.
     pub htmx: Asset,
     /// The land of the earth.
@@ -48,6 +50,7 @@ pub static ASSETS: LazyLock<Assets> = LazyLock::new(|| Assets {
     ),
     script: asset("live", "js", "text/javascript; charset=utf-8", include_str!("../assets/live.js")),
     actions: asset("app", "js", "text/javascript; charset=utf-8", include_str!("../assets/app.js")),
+    wire: asset("wire", "js", "text/javascript; charset=utf-8", include_str!("../assets/wire.js")),
     htmx: asset("htmx", "js", "text/javascript; charset=utf-8", include_str!("../assets/vendor/htmx.js")),
     land: asset("land", "svg", "image/svg+xml", include_str!("../assets/vendor/land.svg")),
     icon: asset("icon", "svg", "image/svg+xml", include_str!("../assets/icon.svg")),
@@ -63,7 +66,8 @@ pub fn routes() -> Router<Arc<Site>> {
 }
 
 async fn serve(Path(name): Path<String>) -> Response {
-    let assets = [&ASSETS.style, &ASSETS.script, &ASSETS.actions, &ASSETS.htmx, &ASSETS.land, &ASSETS.icon];
+    let Assets { style, script, actions, wire, htmx, land, icon } = &*ASSETS;
+    let assets = [style, script, actions, wire, htmx, land, icon];
     match assets.into_iter().find(|asset| asset.url.strip_prefix("/assets/") == Some(&name)) {
         Some(asset) => file(asset),
         None => pages::plain_not_found(),

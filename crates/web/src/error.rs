@@ -70,6 +70,7 @@ impl From<StoreError> for ApiError {
             StoreError::DiskFull(_) => (StatusCode::INSUFFICIENT_STORAGE, "disk_full"),
             StoreError::Locked(_) => (StatusCode::SERVICE_UNAVAILABLE, "locked"),
             StoreError::TooNew { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "too_new"),
+            StoreError::Server { .. } => (StatusCode::SERVICE_UNAVAILABLE, "server"),
             StoreError::Engine { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "engine"),
         };
         let hint = error.hint().map(str::to_owned);

@@ -36,7 +36,7 @@ pub use answer::json_lines;
 pub use error::ApiError;
 pub use ops::{Obstacle, Watch};
 pub use rules::{RuleBook, RuleInfo, Trial, TrialState, Tried};
-pub use settings::{KeyReport, SettingsReport, SettingsSection};
+pub use settings::{Dialect, KeyReport, SettingsReport, SettingsSection};
 pub use site::{SimulatedBanner, Site, SourceReport};
 
 /// Everything that this room serves: the pages, `/assets/…`, `/live`, `/healthz`, `/readyz`, `/metrics` and `/api/v1/…`.
@@ -49,7 +49,7 @@ pub fn router(site: Site) -> Router {
 /// The same with what the binary adds to the API, which needs the token or a page of this site as all of it does.
 pub fn router_with(site: Site, more: Router) -> Router {
     let hosts = site.hosts.clone();
-    let masked = site.masked().map(inside);
+    let masked = site.masked().map(|(site, mask)| (inside(site), mask));
     let gate = Arc::new(access::gate::Gate::new(&site, masked));
     let more = guard::check_token(more, &site.token);
     // Before any path is matched: what the gate hands on is matched once, by whichever router answers.

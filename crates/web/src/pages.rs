@@ -139,7 +139,7 @@ pub async fn warm(site: &Site) -> auditlake_store::Result<()> {
     }
     overview::warm(site).await?;
     explore::warm(site).await?;
-    posture::settings(site, None).await?;
+    posture::posture(site, None).await?;
     dashboards::warm(site).await
 }
 

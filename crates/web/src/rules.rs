@@ -62,8 +62,8 @@ pub struct RuleInfo {
     pub is_on: bool,
     /// Whether it can be tried on the past.
     pub can_be_tried: bool,
-    /// Who switched it on or off on the page, when, and why.
-    pub switched: Option<String>,
+    /// Each time it was switched on or off on the page: by whom, when, and why; the newest first.
+    pub switches: Vec<String>,
 }
 
 /// What a rule would have found.

@@ -4,7 +4,7 @@
 use std::{fmt::Write, time::Duration};
 
 use auditlake_store::{
-    Status, Window,
+    Status, StoreError, Window,
     filter::{Filter, Known, Test, parse_time},
 };
 use jiff::{SignedDuration, Timestamp};
@@ -120,6 +120,18 @@ impl Scope {
         let chosen = RANGES.into_iter().find(|(own, _, _)| Some(*own) == name);
         let (name, _, seconds) = chosen.unwrap_or_else(|| fitting(status, now));
         Ok(Scope { org, ..Scope::last(name, seconds, status, now) })
+    }
+
+    /// The same where what is no time counts as not given.
+    pub fn or_usual(
+        params: &Params,
+        default: Option<&str>,
+        status: &Status,
+        now: Timestamp,
+    ) -> auditlake_store::Result<Scope> {
+        Scope::of(params, default, status, now)
+            .or_else(|_| Scope::of(&Params::default(), default, status, now))
+            .map_err(StoreError::Statement)
     }
 
     fn last(name: &'static str, seconds: u64, status: &Status, now: Timestamp) -> Scope {

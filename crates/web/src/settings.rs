@@ -11,6 +11,28 @@ pub struct SettingsReport {
     pub users: Option<Vec<(String, String)>>,
     /// Everything else.
     pub sections: Vec<SettingsSection>,
+    /// Whose SQL the store takes.
+    pub dialect: Dialect,
+}
+
+/// Whose SQL people write here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Dialect {
+    /// That of the embedded engine.
+    #[default]
+    DuckDb,
+    /// That of a server.
+    ClickHouse,
+}
+
+impl Dialect {
+    /// As people call it.
+    pub fn title(self) -> &'static str {
+        match self {
+            Dialect::DuckDb => "DuckDB",
+            Dialect::ClickHouse => "ClickHouse",
+        }
+    }
 }
 
 /// A key, without what would open anything.

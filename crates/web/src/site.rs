@@ -138,8 +138,8 @@ impl Site {
         }
     }
 
-    /// The same site as viewers see it, if they see it behind a mask.
-    pub(crate) fn masked(&self) -> Option<Site> {
+    /// The same site as viewers see it, and the mask, if they see it behind one.
+    pub(crate) fn masked(&self) -> Option<(Site, Arc<Mask>)> {
         if !self.masks_viewers || self.access.is_none() {
             return None;
         }
@@ -148,7 +148,7 @@ impl Site {
         let behind = |alerts: &Arc<dyn Alerts>| -> Arc<dyn Alerts> {
             Arc::new(MaskedAlerts { alerts: alerts.clone(), mask: mask.clone() })
         };
-        Some(Site {
+        let site = Site {
             engine: Arc::new(engine),
             alerts: self.alerts.as_ref().map(behind),
             lookups: None,
@@ -157,7 +157,8 @@ impl Site {
             inbox: Arc::default(),
             memo: Arc::default(),
             ..self.clone()
-        })
+        };
+        Some((site, mask))
     }
 
     /// Who made the request that is being answered.

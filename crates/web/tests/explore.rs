@@ -28,13 +28,13 @@ async fn finds_by_filter_and_time() {
     let site = site();
     let page = site.get("/explore").await;
     assert_eq!(page.status, 200);
-    assert_eq!(page.texts("#rows td.type"), ["sso_login_failed", "claude_chat_viewed", "claude_chat_created"]);
+    assert_eq!(page.texts("#rows td.type a"), ["sso_login_failed", "claude_chat_viewed", "claude_chat_created"]);
     assert_eq!(page.texts("#chart .count"), ["3"]);
     let page = site.get("/explore?q=outcome%3Afailure").await;
-    assert_eq!(page.texts("#rows td.type"), ["sso_login_failed"]);
+    assert_eq!(page.texts("#rows td.type a"), ["sso_login_failed"]);
     assert_eq!(page.attributes("#q", "value"), ["outcome:failure"]);
     let page = site.get("/explore?range=24h").await;
-    assert_eq!(page.texts("#rows td.type").len(), 2);
+    assert_eq!(page.texts("#rows td.type a").len(), 2);
     assert_eq!(page.texts(".time [aria-current]"), ["24 hours"]);
     let page = site.get("/explore?q=nothing_like_it").await;
     assert!(page.texts(".nothing")[0].starts_with("Nothing found"));
@@ -61,10 +61,10 @@ async fn facets_count_and_narrow() {
     assert_eq!(types.len(), 3);
     let only = facets.attributes("section[aria-labelledby=facet-outcome] a.only", "href");
     let failed = only.iter().find(|href| href.contains("failure")).unwrap();
-    assert_eq!(site.get(failed).await.texts("#rows td.type"), ["sso_login_failed"]);
+    assert_eq!(site.get(failed).await.texts("#rows td.type a"), ["sso_login_failed"]);
     let without = facets.attributes("section[aria-labelledby=facet-outcome] a.without", "href");
     let others = without.iter().find(|href| href.contains("failure")).unwrap();
-    assert_eq!(site.get(others).await.texts("#rows td.type").len(), 2);
+    assert_eq!(site.get(others).await.texts("#rows td.type a").len(), 2);
 }
 
 #[tokio::test]
@@ -88,7 +88,7 @@ async fn an_activity_opens_beside_the_table() {
     assert!(related.contains(&"/person/ada%40example.com".to_owned()), "{related:?}");
     assert!(related.contains(&"/resource/claude_chat_1".to_owned()), "{related:?}");
     let all = related.iter().find(|href| href.contains("q=ip")).unwrap();
-    assert_eq!(site.get(all).await.texts("#rows td.type").len(), 3);
+    assert_eq!(site.get(all).await.texts("#rows td.type a").len(), 3);
     assert_eq!(site.get("/activity/none/panel").await.status, 404);
 }
 

@@ -36,7 +36,7 @@ fn site(text: &str) -> TestSite {
     let mut other = rule("other", text);
     (other.description, other.why, other.text, other.place) =
         (text.to_owned(), text.to_owned(), text.to_owned(), text.to_owned());
-    (other.tags, other.switched) = (vec![text.to_owned()], Some(text.to_owned()));
+    (other.tags, other.switches) = (vec![text.to_owned()], vec![text.to_owned(); 2]);
     let rules = Arc::new(FakeRules(Mutex::new(vec![other]), Mutex::default()));
     let now = Timestamp::now();
     // Names of users are short, whoever gave them.
@@ -71,6 +71,7 @@ fn site(text: &str) -> TestSite {
                 rows: vec![vec![text.clone(), text.clone()]],
                 ..SettingsSection::default()
             }],
+            ..SettingsReport::default()
         });
         let (text, source) = (own.clone(), name.clone());
         site.sources = Arc::new(move || {

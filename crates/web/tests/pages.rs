@@ -34,7 +34,7 @@ async fn overview_counts_and_lists() {
     assert_eq!(page.texts("#tiles .big")[..3], ["4", "1", "1"]);
     assert_eq!(page.attributes("#tiles .big", "href")[1], "/explore?q=outcome%3Afailure&range=7d");
     assert_eq!(page.texts(".time [aria-current]"), ["7 days"]);
-    let types = page.texts("#newest td.type");
+    let types = page.texts("#newest td.type a");
     assert_eq!(types, ["never_seen_before_created", "sso_login_failed", "claude_chat_viewed", "claude_chat_created"]);
     assert_eq!(page.texts("#newest td.outcome")[1], "failure");
     assert_eq!(page.texts("#newest td.actor")[0], "ada@example.com");
@@ -85,7 +85,7 @@ async fn ranges_leave_out_what_is_older() {
     // Nobody has chosen: what is there is shown, however old.
     let page = site.get("/").await;
     assert_eq!(page.texts(".time [aria-current]"), ["All"]);
-    assert_eq!((page.texts("#tiles .big")[0].as_str(), page.texts("#newest td.type").len()), ("1", 1));
+    assert_eq!((page.texts("#tiles .big")[0].as_str(), page.texts("#newest td.type a").len()), ("1", 1));
     let page = site.get("/?range=30d").await;
     assert_eq!(page.texts(".time [aria-current]"), ["30 days"]);
     assert_eq!(page.texts("#tiles .big")[0], "0");
@@ -183,7 +183,7 @@ async fn what_strangers_write_is_text() {
     }
     let page = site.get("/").await;
     assert_harmless(&page);
-    assert!(page.texts("#newest td.type").contains(&texts[0].to_owned()));
+    assert!(page.texts("#newest td.type a").contains(&texts[0].to_owned()));
     assert!(page.texts("#newest td.actor").contains(&"aU+202Egpj.exe".to_owned()));
     assert!(page.texts("#whole dd").contains(&texts.len().to_string()));
     let mut paths = page.attributes("#newest td.type a", "href");

@@ -108,7 +108,13 @@ impl Scale {
     }
 
     fn counts(&self) -> Vec<CountTick> {
-        let steps = if self.top.is_multiple_of(4) { 4 } else { self.top.min(5) };
+        // As many steps as have short names, such as 1k and not 1.25k.
+        let is_named = |steps: &u64| {
+            let step = self.top / steps;
+            let unit = if step < 1_000 { 1 } else { 10u64.pow(step.ilog10()) / 10 };
+            self.top.is_multiple_of(*steps) && step.is_multiple_of(unit)
+        };
+        let steps = [4, 5, 3, 2].into_iter().find(is_named).unwrap_or_else(|| self.top.min(5));
         let tick = |step: u64| {
             let count = self.top * step / steps;
             CountTick { y: 100.0 - 100.0 * count as f64 / self.top as f64, label: short(count) }

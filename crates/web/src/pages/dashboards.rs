@@ -1,6 +1,7 @@
 //! `/dashboards` and `/dashboards/{name}`: panels that `data/dashboards.json` defines: a title, a kind, what to count by, a
 //! filter. One engine asks and draws them all, and each leads into the Explorer with its filter.
 
+pub mod asked;
 pub mod panel;
 
 use std::sync::{Arc, LazyLock};
@@ -141,9 +142,8 @@ pub async fn warm(site: &Site) -> auditlake_store::Result<()> {
 
 /// The stretch that the address names, or the last 30 days; what is no time counts as not given.
 async fn scope(site: &Site, params: &Params) -> auditlake_store::Result<Scope> {
-    let (status, now) = (site.ask().status().await?, Timestamp::now());
-    let scope = Scope::of(params, None, &status, now).or_else(|_| Scope::of(&Params::default(), None, &status, now));
-    scope.map_err(auditlake_store::StoreError::Statement)
+    let status = site.ask().status().await?;
+    Scope::or_usual(params, None, &status, Timestamp::now())
 }
 
 /// The same numbers as JSON, for programs and for whoever wants to compare them with SQL.
@@ -156,14 +156,25 @@ async fn numbers(
         return Ok(super::plain_not_found());
     };
     let scope = scope(&site, &params).await?;
+    told(&site, &board.panels, &scope, &Filter::All).await
+}
+
+/// The numbers of panels as JSON.
+pub async fn told(
+    site: &Site,
+    panels: &'static [Definition],
+    scope: &Scope,
+    base: &Filter,
+) -> Result<Response, ApiError> {
     let mut list = Vec::new();
-    for definition in &board.panels {
-        if let Some(drawn) = Drawn::load(site.ask(), definition, &board.panels, &scope, &Filter::All).await? {
+    for definition in panels {
+        if let Some(drawn) = Drawn::load(site.ask(), definition, panels, scope, base).await? {
             list.push(drawn.json());
         }
     }
-    let (since, until) = (scope.window.since, scope.window.until);
-    Ok(Json(serde_json::json!({ "since": since, "until": until, "panels": list })).into_response())
+    let (since, until, width) = (scope.window.since, scope.window.until, scope.width.as_secs());
+    Ok(Json(serde_json::json!({ "since": since, "until": until, "width_seconds": width, "panels": list }))
+        .into_response())
 }
 
 #[cfg(test)]

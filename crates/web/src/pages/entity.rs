@@ -1,11 +1,14 @@
 //! `/person/{id}`, `/key/{id}`, `/address/{ip}`, `/organization/{id}`, `/resource/{id}`: everything about one of them. The
-//! panels stand in `data/entities.json`.
+//! panels stand in `data/entities.json`; `…/numbers` gives their numbers as JSON.
+
+mod alerts;
+mod neighbours;
 
 use std::sync::{Arc, LazyLock};
 
 use askama::Template;
 use auditlake_store::{
-    CountBy, Group, Result, StoreError, Tally, Window,
+    Group, StoreError, Window,
     alert::AlertLine,
     filter::{Filter, Known, Test},
 };
@@ -20,29 +23,26 @@ use futures::{future::try_join_all, try_join};
 use jiff::Timestamp;
 use serde::Deserialize;
 
+use self::{alerts::LISTED, neighbours::Neighbours};
 use super::{
     Frame,
     dashboards::{
-        Definition,
-        panel::{Answer, Drawn, explore},
+        self, Definition,
+        asked::explore,
+        panel::{Answer, Drawn},
     },
-    dimension::Dimension,
     failed, missing,
     picker::Picker,
     render, text,
 };
 use crate::{
     Site,
-    ask::Ask,
     scope::{Params, Scope, encode},
     text::{Count as _, Moment as _},
 };
 
-/// So many addresses are looked at for whoever else was there, and so many are named.
-const ADDRESSES: u64 = 12;
-const NEIGHBOURS: usize = 10;
-/// So many alerts are listed.
-const ALERTS: usize = 20;
+/// So many alerts are shown, the others behind a click.
+const SHOWN: usize = 5;
 
 /// A kind of thing that has pages.
 #[derive(Deserialize)]
@@ -73,15 +73,8 @@ struct Page<'a> {
     picker: Picker,
     numbers: Vec<Drawn>,
     panels: Vec<Drawn>,
-    neighbours: Vec<Neighbour>,
+    neighbours: Neighbours,
     alerts: Vec<AlertLine>,
-}
-
-/// Somebody else at the same addresses.
-struct Neighbour {
-    value: String,
-    count: u64,
-    page: Option<String>,
 }
 
 pub fn routes() -> Router<Arc<Site>> {
@@ -95,7 +88,14 @@ pub fn routes() -> Router<Arc<Site>> {
                 Err(_) => missing(&site, "This is no address of a page.", None),
             }
         };
-        router = router.route(&format!("/{}/{{id}}", entity.name), get(show));
+        let tell = async move |State(site): State<Arc<Site>>, Path(id): Path<String>, Query(params): Query<Params>| {
+            let status = site.ask().status().await?;
+            let scope = Scope::or_usual(&params, Some("all"), &status, Timestamp::now())?;
+            dashboards::told(&site, &entity.panels, &scope, &entity.filter(&id)).await
+        };
+        router = router
+            .route(&format!("/{}/{{id}}", entity.name), get(show))
+            .route(&format!("/{}/{{id}}/numbers", entity.name), get(tell));
     }
     router
 }
@@ -107,17 +107,15 @@ async fn page(site: &Site, entity: &'static Entity, id: &str, params: &Params) -
     let answer = async {
         let ask = site.ask().lasting();
         let status = ask.status().await?;
-        let scope = Scope::of(params, Some("all"), &status, now)
-            .or_else(|_| Scope::of(&Params::default(), Some("all"), &status, now))
-            .map_err(StoreError::Statement)?;
+        let scope = Scope::or_usual(params, Some("all"), &status, now)?;
         let drawn =
             try_join_all(entity.panels.iter().map(|panel| Drawn::load(ask, panel, &entity.panels, &scope, &filter)));
         let (seen, picker, drawn, neighbours, alerts) = try_join!(
             ask.total(filter.clone(), Window::default()),
             Picker::new(ask, &path, params, &scope),
             drawn,
-            neighbours(ask, entity, &filter, &scope),
-            alerts(site, id),
+            Neighbours::load(ask, entity, id, &filter, &scope),
+            alerts::about(site, id, entity.name == "organization"),
         )?;
         Ok::<_, StoreError>((scope, seen, picker, drawn, neighbours, alerts))
     };
@@ -127,7 +125,8 @@ async fn page(site: &Site, entity: &'static Entity, id: &str, params: &Params) -
             missing(site, &message, Some("look for a part of it in the Explorer, with * around it"))
         }
         Ok((scope, seen, picker, drawn, neighbours, alerts)) => {
-            let (numbers, panels) = drawn.into_iter().flatten().filter(Drawn::is_filled).partition(Drawn::is_number);
+            let drawn = drawn.into_iter().flatten().map(|drawn| drawn.without(id)).filter(Drawn::is_filled);
+            let (numbers, panels) = drawn.partition(Drawn::is_number);
             let frame = Frame::of(site, format!("{} · {}", text::plain(id, 60), entity.title));
             let explore = explore(&scope, &filter.to_string());
             let page =
@@ -145,45 +144,11 @@ impl Entity {
     }
 }
 
-/// Alerts about it, and those whose title names it; the newest first.
-async fn alerts(site: &Site, id: &str) -> Result<Vec<AlertLine>> {
-    let Some(alerts) = &site.alerts else { return Ok(Vec::new()) };
-    let mut lines = alerts.lines().await?;
-    lines.retain(|line| line.entity == id || (id.len() > 5 && line.title.contains(id)));
-    lines.truncate(ALERTS);
-    Ok(lines)
-}
-
-/// Who else came from the addresses that were used most.
-async fn neighbours(ask: Ask<'_>, entity: &Entity, filter: &Filter, scope: &Scope) -> Result<Vec<Neighbour>> {
-    if !matches!(entity.name.as_str(), "person" | "key") {
-        return Ok(Vec::new());
-    }
-    let window = scope.window;
-    let by = vec!["srcIP".to_owned()];
-    let groups = ask.tally(&Tally { by, width: None, filter: filter.clone(), window, limit: ADDRESSES }).await?;
-    let addresses = groups.iter().filter_map(|group| group.values.first()?.clone());
-    let at = |ip: String| Filter::test(Known::Ip, Test::Equals(ip));
-    let here: Vec<Filter> = addresses.map(at).collect();
-    if here.is_empty() {
-        return Ok(Vec::new());
-    }
-    let others = Filter::and([Filter::or(here), Filter::negated(filter.clone())]);
-    let limit = NEIGHBOURS as u64 + 1;
-    let count = CountBy { column: "actorLabel".to_owned(), filter: others, window, limit };
-    let counts = ask.count_by(&count).await?;
-    let actor = Dimension::of("actor");
-    let named = counts.iter().filter(|(value, _)| !value.is_empty()).take(NEIGHBOURS).cloned();
-    let neighbour =
-        |(value, count): (String, u64)| Neighbour { page: actor.and_then(|actor| actor.link(&value)), value, count };
-    Ok(named.map(neighbour).collect())
-}
-
 #[cfg(test)]
 mod tests {
     use auditlake_store::filter;
 
-    use super::*;
+    use super::{super::dimension::Dimension, *};
 
     #[test]
     fn every_definition_can_be_asked() {

@@ -40,6 +40,11 @@ impl Line {
         catalog::get(&self.event_name).map_or_else(guess, |info| info.summary.clone())
     }
 
+    /// Whether an app loaded something by itself.
+    pub fn is_load(&self) -> bool {
+        is_load(&self.event_name)
+    }
+
     /// The id, for a program to tell lines apart.
     pub fn key(&self) -> String {
         text::plain(&self.event_id, 200)
@@ -70,4 +75,9 @@ impl Line {
 /// The category as pages call it.
 pub fn category_title(name: &str) -> &str {
     catalog::category(name).map_or(name, |info| &info.title)
+}
+
+/// Whether a type says that an app loaded something: a page that is open loads again by itself, so nobody need have read it.
+pub fn is_load(kind: &str) -> bool {
+    kind.ends_with("_viewed")
 }

@@ -10,6 +10,7 @@ mod places;
 use std::sync::{Arc, LazyLock};
 
 use askama::Template;
+use auditlake_store::filter::Filter;
 use axum::{
     Router,
     extract::{Query, State},
@@ -17,17 +18,18 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
+use jiff::Timestamp;
 
 use self::load::View;
 use super::{
     Frame,
-    dashboards::{Definition, panel::Answer},
+    dashboards::{self, Definition, panel::Answer},
     failed, render, text,
 };
 use crate::{
     ApiError, Site,
     assets::ASSETS,
-    scope::Params,
+    scope::{Params, Scope},
     text::{Count as _, Moment as _},
 };
 
@@ -56,7 +58,7 @@ pub async fn warm(site: &Site) -> auditlake_store::Result<()> {
 }
 
 pub fn routes() -> Router<Arc<Site>> {
-    Router::new().route("/", get(overview)).route("/overview/live", get(live))
+    Router::new().route("/", get(overview)).route("/overview/live", get(live)).route("/overview/numbers", get(numbers))
 }
 
 async fn overview(State(site): State<Arc<Site>>, Query(params): Query<Params>) -> Response {
@@ -74,6 +76,13 @@ async fn live(State(site): State<Arc<Site>>, Query(params): Query<Params>) -> Re
         Ok(view) => render(StatusCode::OK, &Live { view }),
         Err(error) => ApiError::from(error).into_response(),
     }
+}
+
+/// The panels' numbers as JSON, as `/dashboards/{name}/numbers` gives them.
+async fn numbers(State(site): State<Arc<Site>>, Query(params): Query<Params>) -> Result<Response, ApiError> {
+    let status = site.ask().status().await?;
+    let scope = Scope::or_usual(&params, None, &status, Timestamp::now())?;
+    dashboards::told(&site, &PANELS, &scope, &Filter::All).await
 }
 
 #[cfg(test)]

@@ -1,16 +1,13 @@
 //! `/posture`: every organization setting that the log has shown: its value, since when, by whom, and before that; now or at
 //! any time in the past (`at`). The log tells of changes only, so a setting that nobody has touched is not here.
 
+mod read;
 mod setting;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use activity::{Activity, Record};
 use askama::Template;
-use auditlake_store::{
-    Engine, Latest, Result, StoreError, Window,
-    filter::{self, Filter, parse_time},
-};
+use auditlake_store::{Result, filter::parse_time};
 use axum::{
     Router,
     extract::{Query, State},
@@ -18,25 +15,21 @@ use axum::{
     response::Response,
     routing::get,
 };
-use futures::TryFutureExt;
 use jiff::Timestamp;
-use serde_json::Value;
 
 pub use self::setting::Change;
-use super::{Frame, failed, line::category_title, render, text};
-use crate::{Site, answer::collect_json, scope::Params, text::Moment as _};
+use super::{Frame, dimension::LONGEST, failed, line::category_title, render, text};
+use crate::{Site, scope::Params, text::Moment as _};
 
-/// So many changes of a type in an organization are looked at, and so many in all.
-const EACH: u64 = 200;
-const CHANGES: u64 = 5_000;
 /// So many earlier values of a setting are listed.
 const EARLIER: usize = 12;
 
-/// The categories whose changes say how an organization is set.
-const CATEGORIES: &str = "category:(organization_settings OR sso OR domains OR directory_sync OR members OR invites OR join_requests OR \
-     network_access OR data_protection OR encryption_keys OR inference_hooks OR cowork OR compliance OR claude_code OR code_review OR \
-     code_security OR usage_reports OR github OR google_drive OR slack OR mcp OR plugins OR billing) read_only:false -outcome:failure \
-     -type:*_user_* -type:*_vulnerability_* -type:*_onboarding_guide_*";
+/// What the log says of settings.
+pub struct Posture {
+    pub settings: Vec<Setting>,
+    /// Types of which older changes were too many to be looked at, and the time before which they lie.
+    pub unread: Option<(Timestamp, Vec<String>)>,
+}
 
 /// A setting with the changes of it that the log shows, the newest first.
 #[derive(Clone)]
@@ -45,7 +38,16 @@ pub struct Setting {
     pub subject: Option<String>,
     pub org: Option<String>,
     pub category: String,
+    /// The newest ones.
     pub changes: Vec<Change>,
+    /// How many there are.
+    pub count: usize,
+}
+
+/// The settings of an organization, by category.
+struct Part<'a> {
+    org: Option<&'a str>,
+    groups: Vec<(&'a str, Vec<&'a Setting>)>,
 }
 
 #[derive(Template)]
@@ -58,7 +60,8 @@ struct Page<'a> {
     orgs: Vec<String>,
     org: Option<String>,
     weak: usize,
-    groups: Vec<(String, Vec<Setting>)>,
+    unread: &'a Option<(Timestamp, Vec<String>)>,
+    parts: Vec<Part<'a>>,
 }
 
 pub fn routes() -> Router<Arc<Site>> {
@@ -74,69 +77,41 @@ async fn page(State(site): State<Arc<Site>>, Query(params): Query<Params>) -> Re
             .or_else(|| parse_time(&format!("{text}:00Z"), now))
     });
     let wrong = text.filter(|_| parsed.is_none()).map(|text| format!("“{}” is not a time", text::plain(text, 60)));
-    match settings(&site, parsed).await {
-        Ok(settings) => {
-            let mut orgs: Vec<String> = settings.iter().filter_map(|setting| setting.org.clone()).collect();
-            orgs.sort();
-            orgs.dedup();
-            let org = params.get("org").map(str::to_owned);
-            let settings: Vec<&Setting> =
-                settings.iter().filter(|setting| org.is_none() || setting.org == org).collect();
-            let weak = settings.iter().filter(|setting| setting.weakness().is_some()).count();
-            let mut groups: BTreeMap<String, Vec<Setting>> = BTreeMap::new();
-            for setting in settings {
-                let setting = setting.clone();
-                groups.entry(category_title(&setting.category).to_owned()).or_default().push(setting);
-            }
-            let frame = Frame::of(&site, "Posture").at("/posture");
-            let groups = groups.into_iter().collect();
-            render(StatusCode::OK, &Page { frame, now, at: parsed, wrong, orgs, org, weak, groups })
-        }
-        Err(error) => failed(&site, &error),
+    let posture = match posture(&site, parsed).await {
+        Ok(posture) => posture,
+        Err(error) => return failed(&site, &error),
+    };
+    let mut orgs: Vec<String> = posture.settings.iter().filter_map(|setting| setting.org.clone()).collect();
+    orgs.sort();
+    orgs.dedup();
+    let org = params.get("org").map(str::to_owned);
+    let shown = posture.settings.iter().filter(|setting| org.is_none() || setting.org == org);
+    let weak = shown.clone().filter(|setting| setting.weakness().is_some()).count();
+    let frame = Frame::of(&site, "Posture").at("/posture");
+    let (parts, unread) = (parts(shown), &posture.unread);
+    render(StatusCode::OK, &Page { frame, now, at: parsed, wrong, orgs, org, weak, unread, parts })
+}
+
+/// An organization beside the other, so that nobody takes a setting of one for the other's.
+fn parts<'a>(settings: impl Iterator<Item = &'a Setting>) -> Vec<Part<'a>> {
+    let mut orgs: BTreeMap<Option<&str>, BTreeMap<&str, Vec<&Setting>>> = BTreeMap::new();
+    for setting in settings {
+        let groups = orgs.entry(setting.org.as_deref()).or_default();
+        groups.entry(category_title(&setting.category)).or_default().push(setting);
     }
+    orgs.into_iter().map(|(org, groups)| Part { org, groups: groups.into_iter().collect() }).collect()
 }
 
 /// How many settings deserve a look now.
 pub async fn weak(site: &Site) -> Result<u64> {
-    let settings = settings(site, None).await?;
-    Ok(settings.iter().filter(|setting| setting.weakness().is_some()).count() as u64)
+    let posture = posture(site, None).await?;
+    Ok(posture.settings.iter().filter(|setting| setting.weakness().is_some()).count() as u64)
 }
 
 /// Every setting as it was at a time, or is now.
-pub async fn settings(site: &Site, at: Option<Timestamp>) -> Result<Arc<Vec<Setting>>> {
-    let key = format!("settings {at:?}");
-    site.ask().lasting().once(key, move |engine| async move { read(&*engine, at).await }).await
-}
-
-async fn read(engine: &dyn Engine, at: Option<Timestamp>) -> Result<Vec<Setting>> {
-    let filter = filter::parse(CATEGORIES).unwrap_or(Filter::All);
-    let window = Window { since: None, until: at };
-    let latest = Latest { filter, window, each: EACH, limit: CHANGES };
-    let rows = engine.latest(&latest).and_then(collect_json).await?;
-    let mut found: BTreeMap<(String, Option<String>, Option<String>), Setting> = BTreeMap::new();
-    for row in &rows {
-        let raw = row.get("rawLog").and_then(Value::as_str).unwrap_or_default();
-        let Ok(activity) = Activity::parse_str(raw) else { continue };
-        let record = Record::of(&activity);
-        let body: Value = serde_json::from_str(raw).map_err(unreadable)?;
-        for named in setting::changes(&record, &body) {
-            let org = activity.organization_id.as_deref().map(str::to_owned);
-            let key = (named.name.clone(), named.subject.clone(), org.clone());
-            let setting = found.entry(key).or_insert_with(|| Setting {
-                name: named.name,
-                subject: named.subject,
-                org,
-                category: record.category.to_string(),
-                changes: Vec::new(),
-            });
-            setting.changes.push(named.change);
-        }
-    }
-    Ok(found.into_values().collect())
-}
-
-fn unreadable(error: serde_json::Error) -> StoreError {
-    StoreError::Engine { doing: "reading a raw log", message: error.to_string() }
+pub async fn posture(site: &Site, at: Option<Timestamp>) -> Result<Arc<Posture>> {
+    let key = format!("posture {at:?}");
+    site.ask().lasting().once(key, move |engine| async move { read::read(&*engine, at).await }).await
 }
 
 impl Setting {
@@ -178,10 +153,11 @@ impl Setting {
 
 /// A word as it is written among people.
 fn spelt(word: &str) -> &str {
-    const NAMES: [(&str, &str); 15] = [
+    const NAMES: [(&str, &str); 16] = [
         ("api", "API"),
         ("apis", "APIs"),
         ("cc", "CC"),
+        ("gdrive", "Google Drive"),
         ("github", "GitHub"),
         ("gitlab", "GitLab"),
         ("google", "Google"),
@@ -206,7 +182,8 @@ mod tests {
     fn titles_say_things_once() {
         let check = |name: &str, title: &str| {
             let name = name.to_owned();
-            let setting = Setting { name, subject: None, org: None, category: String::new(), changes: Vec::new() };
+            let (subject, org, category) = (None, None, String::new());
+            let setting = Setting { name, subject, org, category, changes: Vec::new(), count: 0 };
             assert_eq!(setting.title(), title);
         };
         check("org_sso", "SSO");

@@ -28,6 +28,8 @@ use crate::{
 /// Alerts are counted over so many days, and so many are listed for one rule.
 const DAYS: i64 = 30;
 const LISTED: usize = 50;
+/// So many earlier switches of a rule are listed.
+const SWITCHES: usize = 50;
 /// The lengths that a trial can have.
 const SPANS: [u32; 3] = [7, 30, 90];
 

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 
 use super::{Frame, dimension::LONGEST, failed, render, text};
 use crate::{
-    KeyReport, Site,
+    KeyReport, SettingsSection, Site,
     settings::SettingsReport,
     text::{Count as _, Moment as _},
 };
@@ -66,6 +66,11 @@ async fn used(site: &Site, keys: &[KeyReport]) -> Result<HashMap<String, (u64, O
 }
 
 impl Page<'_> {
+    /// Those that are tables, or those that are names and values.
+    fn sections(&self, is_table: bool) -> impl Iterator<Item = &SettingsSection> {
+        self.report.sections.iter().filter(move |section| section.columns.is_empty() != is_table)
+    }
+
     fn used(&self, id: &str) -> (u64, Option<Timestamp>) {
         self.used.get(id).copied().unwrap_or_default()
     }

@@ -1,11 +1,13 @@
 //! `/sources`: whether the log is whole: how each source stands, what is left of its budget, what was fetched, where
 //! nothing came, and what the catalogue does not know.
 
+mod drift;
+
 use std::sync::Arc;
 
 use askama::Template;
 use auditlake_store::{
-    CountBy, Histogram, LedgerQuery, LedgerRow, Result, SourceStatus, Status, Window,
+    CountBy, Histogram, LedgerQuery, LedgerRow, Result, SourceStatus, Span, Status, Window,
     filter::{Filter, Known, Test},
 };
 use axum::{Router, extract::State, http::StatusCode, response::Response, routing::get};
@@ -13,7 +15,8 @@ use futures::try_join;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use super::{Frame, failed, render, text};
+use self::drift::Kind;
+use super::{Frame, dimension::LONGEST, failed, render, text, wholeness::Wholeness};
 use crate::{
     Site, SourceReport,
     scope::Params,
@@ -33,9 +36,12 @@ const SILENT_HOURS: i64 = 6;
 struct Page<'a> {
     frame: Frame<'a>,
     now: Timestamp,
-    sources: Vec<Source>,
+    wholes: Vec<Wholeness>,
+    unread: Vec<Unread>,
     silences: Vec<Silence>,
     unknown: Vec<(String, u64)>,
+    drift: Vec<Kind>,
+    may_ask: bool,
     entries: Vec<Entry>,
     status: Arc<Status>,
 }
@@ -51,6 +57,14 @@ pub struct Source {
 pub struct Silence {
     pub from: Timestamp,
     pub to: Timestamp,
+}
+
+/// A stretch of time of which the log holds nothing, though it may have been one like others.
+struct Unread {
+    source: String,
+    span: Span,
+    /// Whether the feed cannot give it.
+    is_unreadable: bool,
 }
 
 struct Entry {
@@ -72,16 +86,22 @@ async fn page(State(site): State<Arc<Site>>) -> Response {
         let ledger = LedgerQuery { limit: Some(ENTRIES), ..LedgerQuery::default() };
         let ledger = site.engine.ledger(&ledger);
         let status = ask.status().await?;
-        let (silences, unknown, entries) =
-            try_join!(silences(&site, &status, now), ask.lasting().count_by(&unknown), ledger)?;
-        Ok((status, silences, unknown, entries))
+        let (silences, unknown, entries, wholes, drift) = try_join!(
+            silences(&site, &status, now),
+            ask.lasting().count_by(&unknown),
+            ledger,
+            Wholeness::of_all(&site, &status, now),
+            drift::kinds(&site),
+        )?;
+        Ok((status, silences, unknown.to_vec(), entries, wholes, drift))
     };
     match answer.await {
-        Ok((status, silences, unknown, entries)) => {
+        Ok((status, silences, unknown, entries, wholes, drift)) => {
             let frame = Frame::of(&site, "Sources").at("/sources");
-            let sources = sources(&site, &status);
+            let (unread, may_ask) = (Unread::of_all(&wholes), site.may("/sql"));
             let entries = entries.into_iter().map(Entry::new).collect();
-            render(StatusCode::OK, &Page { frame, now, sources, silences, unknown: unknown.to_vec(), entries, status })
+            let page = Page { frame, now, wholes, unread, silences, unknown, drift, may_ask, entries, status };
+            render(StatusCode::OK, &page)
         }
         Err(error) => failed(&site, &error),
     }
@@ -133,6 +153,27 @@ pub async fn silences(site: &Site, status: &Status, now: Timestamp) -> Result<Ve
     Ok(list)
 }
 
+impl Unread {
+    /// Those of every source, the newest first.
+    fn of_all(wholes: &[Wholeness]) -> Vec<Unread> {
+        let mut list: Vec<Unread> = Vec::new();
+        for whole in wholes {
+            let one = |(span, is_unreadable): (&Span, bool)| {
+                let source = whole.source.name.clone();
+                Unread { source, span: *span, is_unreadable }
+            };
+            let gaps = whole.gaps.iter().map(|gap| (gap, false));
+            list.extend(gaps.chain(whole.unreadable.iter().map(|span| (span, true))).map(one));
+        }
+        list.sort_by_key(|unread| std::cmp::Reverse(unread.span.from));
+        list
+    }
+
+    fn length(&self) -> String {
+        text::span(self.span.from, self.span.to)
+    }
+}
+
 impl Entry {
     fn new(row: LedgerRow) -> Entry {
         let text = |name: &str| match row.detail.get(name)? {
@@ -140,6 +181,9 @@ impl Entry {
             Value::String(text) => Some(text.clone()),
             other => Some(other.to_string()),
         };
+        if row.kind == "read" {
+            return Entry { request: None, what: spans(&row.detail), row };
+        }
         let purpose = text("for").or_else(|| text("file")).unwrap_or_default();
         let error = text("error").or_else(|| text("message")).unwrap_or_default();
         let status = text("status").map(|status| format!("status {status}")).unwrap_or_default();
@@ -147,6 +191,14 @@ impl Entry {
         let what = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ");
         Entry { request: text("request_id"), what, row }
     }
+}
+
+/// The stretches that were read to their ends.
+fn spans(detail: &Value) -> String {
+    let spans: Vec<Span> =
+        detail.get("spans").and_then(|spans| serde_json::from_value(spans.clone()).ok()).unwrap_or_default();
+    let one = |span: &Span| format!("{} – {}", span.from.utc("%-d %b %H:%M:%S"), span.to.utc("%-d %b %H:%M:%S"));
+    spans.iter().take(3).map(one).collect::<Vec<_>>().join(", ")
 }
 
 impl Silence {

@@ -17,6 +17,8 @@ pub struct Stack {
     pub chart: Chart,
     pub series: Vec<Series>,
     pub segments: Vec<Segment>,
+    /// What was counted: the first moment of a bar, the value, how often; the oldest first.
+    pub counts: Vec<(Timestamp, String, u64)>,
 }
 
 /// A value with its colour's number.
@@ -80,7 +82,20 @@ impl Stack {
         if rest > 0 {
             series.push(Series { value: None, color: SERIES, count: rest });
         }
-        Stack { chart, series, segments }
+        let count = |(start, list): (&Timestamp, &Vec<(&str, u64)>)| {
+            let start = *start;
+            list.iter().map(move |(value, count)| (start, (*value).to_owned(), *count)).collect::<Vec<_>>()
+        };
+        let mut counts: Vec<(Timestamp, String, u64)> = bars.iter().flat_map(count).collect();
+        counts.sort();
+        Stack { chart, series, segments, counts }
+    }
+}
+
+impl Stack {
+    /// Everything that was counted.
+    pub fn sum(&self) -> u64 {
+        self.series.iter().map(|series| series.count).sum()
     }
 }
 

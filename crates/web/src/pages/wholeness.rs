@@ -1,11 +1,14 @@
 //! Whether the log is whole: what has been read to its end, when it was last compared with the feed, what could not be read.
 
 use auditlake_store::{Covered, Result, Span, Status};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::sources::{self, Source};
 use crate::{Site, text};
+
+/// What is compared begins so long before.
+const COMPARED: SignedDuration = SignedDuration::from_hours(1);
 
 /// How whole the log of a source is.
 pub struct Wholeness {
@@ -14,10 +17,10 @@ pub struct Wholeness {
     pub read: Option<(Timestamp, Timestamp)>,
     /// When a part of it was last read again and compared.
     pub compared: Option<Timestamp>,
-    /// Stretches between the first and the last moment read that were not read.
-    pub gaps: usize,
+    /// Stretches between the first and the last moment read that were not read, without those that cannot be.
+    pub gaps: Vec<Span>,
     /// Stretches that cannot be read.
-    pub unreadable: usize,
+    pub unreadable: Vec<Span>,
     now: Timestamp,
 }
 
@@ -36,13 +39,15 @@ impl Wholeness {
         let checkpoints = site.engine.checkpoints(&source.name).await?;
         let covered: Vec<Covered> = read(checkpoints.get(Covered::CHECKPOINT));
         let unreadable: Vec<Span> = read(checkpoints.get(Covered::UNREADABLE));
-        let again = covered.iter().filter(|piece| piece.last_read > piece.first_read);
+        // Following reads the last few minutes again each time, which is no comparison.
+        let is_old = |piece: &&Covered| piece.last_read.duration_since(piece.from) >= COMPARED;
+        let again = covered.iter().filter(|piece| piece.last_read > piece.first_read).filter(is_old);
         Ok(Wholeness {
             source,
             read: covered.first().zip(covered.last()).map(|(first, last)| (first.from, last.to)),
             compared: again.map(|piece| piece.last_read).max(),
-            gaps: covered.windows(2).filter(|pair| pair[0].to < pair[1].from).count(),
-            unreadable: unreadable.len(),
+            gaps: gaps(&covered, &unreadable),
+            unreadable,
             now,
         })
     }
@@ -51,9 +56,9 @@ impl Wholeness {
     pub fn level(&self) -> &'static str {
         let phase = self.source.report.as_ref().map(|report| report.phase.as_str());
         match phase {
-            _ if self.source.is_bad() || self.unreadable > 0 => "bad",
+            _ if self.source.is_bad() || !self.unreadable.is_empty() => "bad",
             Some("starting" | "backfilling" | "retrying") => "busy",
-            Some(_) if self.gaps > 0 => "busy",
+            Some(_) if !self.gaps.is_empty() => "busy",
             Some(_) => "good",
             None => "still",
         }
@@ -71,7 +76,7 @@ impl Wholeness {
             (_, "starting") => "Starting".to_owned(),
             (_, "retrying") => "Trying again".to_owned(),
             (_, "stopped") => "Stopped".to_owned(),
-            _ if self.gaps > 0 => "Gaps are left".to_owned(),
+            _ if !self.gaps.is_empty() => "Gaps are left".to_owned(),
             _ => "Whole".to_owned(),
         }
     }
@@ -82,7 +87,38 @@ impl Wholeness {
     }
 }
 
+/// What lies between two stretches that were read, and could be read.
+fn gaps(covered: &[Covered], unreadable: &[Span]) -> Vec<Span> {
+    let between = covered.windows(2).map(|pair| Span { from: pair[0].to, to: pair[1].from });
+    let mut gaps: Vec<Span> = between.collect();
+    for gone in unreadable {
+        let parts = gaps
+            .iter()
+            .flat_map(|gap| [Span { to: gap.to.min(gone.from), ..*gap }, Span { from: gap.from.max(gone.to), ..*gap }]);
+        gaps = parts.collect();
+    }
+    gaps.retain(|gap| gap.from < gap.to);
+    gaps.dedup();
+    gaps
+}
+
 /// A list as a checkpoint holds it; what is none counts as empty.
 fn read<T: serde::de::DeserializeOwned>(value: Option<&Value>) -> Vec<T> {
     value.and_then(|value| serde_json::from_value(value.clone()).ok()).unwrap_or_default()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_read_is_no_gap() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let span = |from, to| Span { from: at(from), to: at(to) };
+        let read = |from, to| Covered { from: at(from), to: at(to), first_read: at(999), last_read: at(999) };
+        let covered = [read(0, 10), read(20, 30), read(30, 40), read(50, 60)];
+        assert_eq!(gaps(&covered, &[]), [span(10, 20), span(40, 50)]);
+        assert_eq!(gaps(&covered, &[span(12, 14), span(40, 50)]), [span(10, 12), span(14, 20)]);
+    }
 }

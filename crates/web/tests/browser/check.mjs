@@ -1,8 +1,8 @@
-// node check.mjs URL: opens every page of a running demo in Chromium, in both widths and both colour schemes.
+// node check.mjs URL [URL]: opens every page of a running demo in Chromium, in both widths and both colour schemes.
 //
 // A page fails if it complains (console, content security policy, requests to elsewhere), if axe finds something serious, if
 // it is wider than its window, if it weighs 500 kB or more as it is transferred, or if nothing is painted within a second.
-// Then `journeys.mjs` clicks and types as people do.
+// Then `journeys.mjs` clicks and types as people do, where a login is needed at the second address.
 
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -11,8 +11,8 @@ import { journeys } from "./journeys.mjs";
 
 const MOST_KB = 500;
 const MOST_MS = 1000;
-const base = process.argv[2]?.replace(/\/$/, "");
-if (!base) throw new Error("usage: node check.mjs URL");
+const [base, guarded] = process.argv.slice(2).map((url) => url.replace(/\/$/, ""));
+if (!base) throw new Error("usage: node check.mjs URL [URL]");
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const failures = [];
 
@@ -92,7 +92,7 @@ for (const path of list) {
   await look(browser, path, { width: 1280, scheme: "light" });
   await look(browser, path, { width: 390, scheme: "dark" });
 }
-failures.push(...(await journeys(browser, base)));
+failures.push(...(await journeys(browser, base, guarded)));
 await browser.close();
 console.log(failures.length ? `${failures.length} failures` : `${list.length} pages and all journeys are well`);
 process.exit(failures.length ? 1 : 0);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use activity::{Record, record_id};
 use arrow::{
-    array::{ArrayRef, MapBuilder, RecordBatch, StringBuilder, TimestampMicrosecondArray},
+    array::{ArrayRef, Int32Builder, Int64Array, MapBuilder, RecordBatch, StringBuilder, TimestampMicrosecondArray},
     datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit},
     json::ReaderBuilder,
 };
@@ -121,4 +121,23 @@ pub fn sample() -> (SchemaRef, RecordBatch) {
     ])
     .unwrap();
     (batch.schema(), batch)
+}
+
+/// An answer with two columns of one name.
+pub fn twice() -> Rows {
+    let column = |number: i64| Arc::new(Int64Array::from(vec![number])) as ArrayRef;
+    answer(RecordBatch::try_from_iter([("a", column(1)), ("a", column(2))]).unwrap())
+}
+
+/// An answer that JSON has no form for: a map whose keys are numbers.
+pub fn numbered() -> Rows {
+    let mut map = MapBuilder::new(None, Int32Builder::new(), Int32Builder::new());
+    map.keys().append_value(1);
+    map.values().append_value(2);
+    map.append(true).unwrap();
+    answer(RecordBatch::try_from_iter([("m", Arc::new(map.finish()) as ArrayRef)]).unwrap())
+}
+
+fn answer(batch: RecordBatch) -> Rows {
+    Rows { schema: batch.schema(), batches: Box::pin(stream::iter([Ok(batch)])) }
 }

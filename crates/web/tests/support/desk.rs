@@ -2,7 +2,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -18,17 +21,18 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::watch;
 use web::{Access, AccessOptions, Role, RuleBook, RuleInfo, Site, Trial, TrialState, User, Users};
 
-use super::{Answer, TestSite, request};
+use super::{Answer, TestSite, encoded, request};
 
 /// Everybody's password.
 pub const PASSWORD: &str = "correct horse battery";
 
-/// Users by name, with a role and a mark.
+/// Users by name, with a role and a mark; and how many passwords were checked.
 #[derive(Default)]
-pub struct FakeUsers(pub Mutex<BTreeMap<String, (Role, String)>>);
+pub struct FakeUsers(pub Mutex<BTreeMap<String, (Role, String)>>, pub AtomicU64);
 
 impl Users for FakeUsers {
     fn check(&self, name: &str, password: &SecretString) -> Option<User> {
+        self.1.fetch_add(1, Ordering::SeqCst);
         self.find(name).filter(|_| password.expose_secret() == PASSWORD)
     }
 
@@ -41,16 +45,19 @@ impl Users for FakeUsers {
 /// Three users, one of each role, named after it.
 pub fn users() -> Arc<FakeUsers> {
     let users = Role::ALL.into_iter().map(|role| (role.as_str().to_owned(), (role, "1".to_owned())));
-    Arc::new(FakeUsers(Mutex::new(users.collect())))
+    Arc::new(FakeUsers(Mutex::new(users.collect()), AtomicU64::new(0)))
 }
 
-pub fn access(users: &Arc<FakeUsers>, is_proxied: bool) -> Access {
+/// Lets them in for a day, behind no proxy; viewers may save what they see.
+pub fn access(users: &Arc<FakeUsers>) -> Access {
+    access_with(users, |_| {})
+}
+
+pub fn access_with(users: &Arc<FakeUsers>, change: impl FnOnce(&mut AccessOptions)) -> Access {
     let day = Duration::from_secs(86_400);
-    let viewers_export = true;
-    Access::new(
-        users.clone(),
-        AccessOptions { idle: day, longest: day, is_proxied, viewers_export, ..AccessOptions::default() },
-    )
+    let mut options = AccessOptions { idle: day, longest: day, viewers_export: true, ..AccessOptions::default() };
+    change(&mut options);
+    Access::new(users.clone(), options)
 }
 
 /// Alerts in a list.
@@ -147,7 +154,7 @@ pub fn rule(id: &str, title: &str) -> RuleInfo {
         is_builtin: true,
         is_on: true,
         can_be_tried: true,
-        switched: None,
+        switches: Vec::new(),
     }
 }
 
@@ -163,7 +170,7 @@ impl RuleBook for FakeRules {
     fn switch(&self, id: &str, on: bool, who: &str, reason: &str) -> std::result::Result<(), String> {
         if let Some(rule) = self.0.lock().unwrap().iter_mut().find(|rule| rule.id == id) {
             rule.is_on = on;
-            rule.switched = Some(format!("by {who}: {reason}"));
+            rule.switches.insert(0, format!("by {who}: {reason}"));
         }
         Ok(())
     }
@@ -213,11 +220,13 @@ impl Lookups for FakeLookups {
 pub struct Browser<'a> {
     site: &'a TestSite,
     pub cookies: BTreeMap<String, String>,
+    /// What it sends with every request.
+    pub headers: Vec<(&'static str, &'static str)>,
 }
 
 impl<'a> Browser<'a> {
     pub fn new(site: &'a TestSite) -> Browser<'a> {
-        Browser { site, cookies: BTreeMap::new() }
+        Browser { site, cookies: BTreeMap::new(), headers: Vec::new() }
     }
 
     /// One that has logged in.
@@ -235,18 +244,18 @@ impl<'a> Browser<'a> {
     }
 
     pub async fn get(&mut self, path: &str) -> Answer {
-        let request = self.request("GET", path).header("accept", "text/html");
+        self.ask("GET", path).await
+    }
+
+    pub async fn ask(&mut self, method: &str, path: &str) -> Answer {
+        let request = self.request(method, path).header("accept", "text/html");
         self.send(request.body(Body::empty()).unwrap()).await
     }
 
     /// A form, as given.
     pub async fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> Answer {
-        let sign = |byte: u8| match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => char::from(byte).to_string(),
-            other => format!("%{other:02X}"),
-        };
-        let text = |text: &str| text.bytes().map(sign).collect::<String>();
-        let body: Vec<String> = fields.iter().map(|(name, value)| format!("{}={}", text(name), text(value))).collect();
+        let body: Vec<String> =
+            fields.iter().map(|(name, value)| format!("{}={}", encoded(name), encoded(value))).collect();
         let request = self.request("POST", path).header("content-type", "application/x-www-form-urlencoded");
         self.send(request.body(Body::from(body.join("&"))).unwrap()).await
     }
@@ -262,7 +271,14 @@ impl<'a> Browser<'a> {
 
     fn request(&self, method: &str, path: &str) -> axum::http::request::Builder {
         let cookies: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let built = request(method, path);
+        let mut built = request(method, path);
+        for (name, value) in &self.headers {
+            match (*name, built.headers_mut()) {
+                // The one header that is there already.
+                ("host", Some(headers)) => drop(headers.insert("host", value.parse().unwrap())),
+                _ => built = built.header(*name, *value),
+            }
+        }
         if cookies.is_empty() { built } else { built.header("cookie", cookies.join("; ")) }
     }
 

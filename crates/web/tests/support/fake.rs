@@ -45,6 +45,8 @@ pub struct Fake {
     pub asked: Mutex<Option<SqlQuery>>,
     /// The last selection.
     pub selected: Mutex<Option<Select>>,
+    /// The checkpoints of every source.
+    pub kept: Mutex<BTreeMap<String, Value>>,
 }
 
 impl Default for Fake {
@@ -56,6 +58,7 @@ impl Default for Fake {
             dropped: Arc::default(),
             asked: Mutex::default(),
             selected: Mutex::default(),
+            kept: Mutex::default(),
         }
     }
 }
@@ -111,7 +114,7 @@ impl Writer for Fake {
     }
 
     async fn checkpoints(&self, _source: &str) -> Result<BTreeMap<String, Value>> {
-        Ok(BTreeMap::new())
+        Ok(self.kept.lock().unwrap().clone())
     }
 
     fn commits(&self) -> watch::Receiver<u64> {
@@ -367,6 +370,8 @@ impl Sql for Fake {
             "wrong" => return Err(StoreError::Statement("no such table: \"x\"".to_owned())),
             "late" => stream::iter([Ok(one), Err(StoreError::Statement("too late".to_owned()))]).boxed(),
             "hostile" => return Ok(self.echo()),
+            "twice" => return Ok(columns::twice()),
+            "numbered" => return Ok(columns::numbered()),
             "empty" => stream::empty().boxed(),
             "limit" => {
                 let error = StoreError::Limit { message: "too many rows".to_owned(), hint: "ask for fewer".to_owned() };

@@ -4,7 +4,8 @@
 mod columns;
 pub mod desk;
 mod fake;
+pub mod lake;
 mod site;
 
 pub use fake::{Fake, Row};
-pub use site::{Answer, TOKEN, TestSite, activity, request};
+pub use site::{Answer, TOKEN, TestSite, activity, encoded, request};

@@ -110,3 +110,12 @@ pub fn activity(id: &str, kind: &str, time: &str, more: &str) -> String {
         r#"{{"id":"{id}","created_at":"{time}","type":"{kind}","organization_id":"org_1","organization_uuid":null,"actor":{actor}{more}}}"#
     )
 }
+
+/// A text as a part of an address.
+pub fn encoded(text: &str) -> String {
+    let sign = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => char::from(byte).to_string(),
+        other => format!("%{other:02X}"),
+    };
+    text.bytes().map(sign).collect()
+}

@@ -7,18 +7,11 @@ use auditlake_store::{
 use serde_json::{Value, json};
 
 use super::{
-    super::{
-        dimension::{Dimension, LONGEST},
-        line::Line,
-        stack::Stack,
-        text,
-    },
+    super::{dimension::Dimension, line::Line, stack::Stack, text},
     Definition, Kind,
+    asked::Asked,
 };
-use crate::{
-    ask::Ask,
-    scope::{Params, Scope},
-};
+use crate::{ask::Ask, scope::Scope};
 
 /// So many values has a panel.
 const VALUES: u64 = 8;
@@ -27,7 +20,7 @@ const LINES: u64 = 12;
 /// More values than this are not counted.
 const MOST_DISTINCT: u64 = 10_000;
 /// The groups of a chart are bounded.
-const MOST_GROUPS: u64 = 20_000;
+const MOST_GROUPS: u64 = 60_000;
 
 /// A panel with its numbers.
 pub struct Drawn {
@@ -35,8 +28,7 @@ pub struct Drawn {
     pub dimension: Option<&'static Dimension>,
     /// The activities that it counts, in the Explorer.
     pub explore: String,
-    /// The filter that finds them.
-    written: String,
+    asked: Asked,
     pub answer: Answer,
 }
 
@@ -70,22 +62,29 @@ impl Drawn {
         base: &Filter,
     ) -> Result<Option<Drawn>> {
         let own = filter::parse(&definition.filter).unwrap_or(Filter::All);
-        let filter = Filter::and([scope.filter(), base.clone(), own]);
-        let written = match base {
-            Filter::All => definition.filter.clone(),
-            base => format!("{base} {}", definition.filter).trim_end().to_owned(),
-        };
+        let filter = Filter::and([scope.filter(), base.clone(), own.clone()]);
+        let asked = Asked { base: base.clone(), own, written: &definition.filter, scope: scope.clone() };
         let dimension = definition.by.as_deref().and_then(Dimension::of);
-        let column = definition.column();
-        let explore = explore(scope, &written);
-        match answer(ask, definition, board, dimension, column, filter, scope, &written).await {
-            Ok(answer) => Ok(Some(Drawn { definition, dimension, explore, written, answer })),
+        match answer(ask, definition, board, filter, &asked).await {
+            Ok(answer) => Ok(Some(Drawn { definition, dimension, explore: asked.explore(Filter::All), asked, answer })),
             Err(StoreError::Statement(message)) => {
                 tracing::debug!("panel {} is left out: {message}", definition.title);
                 Ok(None)
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// The same without what the page is about: everything that is met together with it is met with it, too.
+    pub fn without(mut self, id: &str) -> Drawn {
+        if let Answer::Top(bars) = &mut self.answer
+            && self.definition.by.as_deref() == Some("resource")
+        {
+            bars.retain(|bar| bar.value != id);
+            let most = bars.first().map_or(1, |bar| bar.count).max(1);
+            bars.iter_mut().for_each(|bar| bar.percent = 100.0 * bar.count as f64 / most as f64);
+        }
+        self
     }
 
     pub fn is_number(&self) -> bool {
@@ -124,14 +123,8 @@ impl Drawn {
     }
 
     /// Those of one value, in the Explorer.
-    pub fn explore_value(&self, scope: &Scope, value: &str) -> String {
-        let more = match self.dimension {
-            _ if value.len() > LONGEST => String::new(),
-            Some(dimension) if value.is_empty() => format!("-{}:*", dimension.field),
-            Some(dimension) => dimension.filter(value).to_string(),
-            None => String::new(),
-        };
-        explore(scope, format!("{} {more}", self.written).trim())
+    pub fn explore_value(&self, value: &str) -> String {
+        self.asked.explore(self.definition.narrowed(value))
     }
 
     pub fn is_code(&self) -> bool {
@@ -146,10 +139,7 @@ impl Drawn {
         let (kind, answer) = match &self.answer {
             Answer::Number(count) => ("number", json!(count)),
             Answer::Distinct(count, _) => ("distinct", json!(count)),
-            Answer::Time(stack) => {
-                let sum: u64 = stack.series.iter().map(|series| series.count).sum();
-                ("time", json!({ "sum": sum }))
-            }
+            Answer::Time(stack) => ("time", json!({ "sum": stack.sum(), "bars": stack.counts })),
             Answer::Top(bars) => ("top", bars.iter().map(|bar| json!([bar.value, bar.count])).collect()),
             Answer::List(lines) => ("list", lines.iter().map(|line| json!(line.event_id)).collect()),
         };
@@ -158,23 +148,19 @@ impl Drawn {
     }
 }
 
-#[expect(clippy::too_many_arguments, reason = "it is one function with its caller, cut for its length")]
 async fn answer(
     ask: Ask<'_>,
     definition: &Definition,
     board: &[Definition],
-    dimension: Option<&'static Dimension>,
-    column: String,
     filter: Filter,
-    scope: &Scope,
-    written: &str,
+    asked: &Asked,
 ) -> Result<Answer> {
-    let window = scope.window;
+    let (scope, window, column) = (&asked.scope, asked.scope.window, definition.column());
     let tally = |width, limit, filter| Tally { by: vec![column.clone()], width, filter, window, limit };
     Ok(match definition.kind {
         Kind::Number => Answer::Number(ask.total(filter, window).await?.count),
         Kind::Distinct => {
-            let count = CountBy { column: column.clone(), filter, window, limit: MOST_DISTINCT + 1 };
+            let count = CountBy { column, filter, window, limit: MOST_DISTINCT + 1 };
             let named = ask.count_by(&count).await?.len() as u64;
             Answer::Distinct(named.min(MOST_DISTINCT), named > MOST_DISTINCT)
         }
@@ -189,22 +175,7 @@ async fn answer(
             } else {
                 counts(ask, definition, board, &column, filter, scope).await?
             };
-            let counts: Vec<_> =
-                counts.into_iter().filter(|(value, _)| !value.is_empty()).take(VALUES as usize).collect();
-            let most = counts.first().map_or(1, |(_, count)| *count).max(1);
-            let bar = |(value, count): (String, u64)| {
-                let percent = 100.0 * count as f64 / most as f64;
-                let more = match dimension {
-                    Some(dimension) => dimension.filter(&value).to_string(),
-                    None => format!("{}:{}", column.trim_start_matches("raw."), quoted(&value)),
-                };
-                let text = format!("{written} {more}").trim().to_owned();
-                let page = dimension.and_then(|dimension| dimension.link(&value));
-                // Of a value that fits no address, all that the panel counts is shown.
-                let text = if value.len() > LONGEST { written } else { &text };
-                Bar { count, percent, explore: explore(scope, text), page, value }
-            };
-            Answer::Top(counts.into_iter().map(bar).collect())
+            Answer::Top(bars(definition, counts, asked))
         }
         Kind::List => {
             let select = Select { filter, window, limit: Some(LINES), columns: Columns::Summary, ..Select::default() };
@@ -212,6 +183,21 @@ async fn answer(
             Answer::List(rows.iter().cloned().map(Line::of).collect::<Result<_>>()?)
         }
     })
+}
+
+/// The most frequent values, each as long as it is frequent.
+fn bars(definition: &Definition, counts: Vec<(String, u64)>, asked: &Asked) -> Vec<Bar> {
+    let dimension = definition.by.as_deref().and_then(Dimension::of);
+    let counts: Vec<_> = counts.into_iter().filter(|(value, _)| !value.is_empty()).take(VALUES as usize).collect();
+    let most = counts.first().map_or(1, |(_, count)| *count).max(1);
+    let bar = |(value, count): (String, u64)| Bar {
+        count,
+        percent: 100.0 * count as f64 / most as f64,
+        explore: asked.explore(definition.narrowed(&value)),
+        page: dimension.and_then(|dimension| dimension.link(&value)),
+        value,
+    };
+    counts.into_iter().map(bar).collect()
 }
 
 /// How often each value occurs. Panels of a board that count the same records ask for all of their columns in one pass, and
@@ -250,22 +236,4 @@ impl Definition {
         let by = self.by.as_deref().unwrap_or_default();
         Dimension::of(by).map_or(by, |dimension| dimension.column).to_owned()
     }
-}
-
-fn quoted(value: &str) -> String {
-    format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))
-}
-
-/// The Explorer with the same stretch of time, the same organization and this filter.
-pub fn explore(scope: &Scope, filter: &str) -> String {
-    let (since, until) = (scope.window.since, scope.window.until);
-    let mut params = Params::default().with("q", Some(filter).filter(|text| !text.is_empty()));
-    params = match scope.range {
-        Some(range) => params.with("range", Some(range)),
-        None => {
-            let text = |time: Option<jiff::Timestamp>| time.map(|time| time.to_string());
-            params.with("since", text(since).as_deref()).with("until", text(until).as_deref())
-        }
-    };
-    params.with("org", scope.org.as_deref()).url("/explore")
 }

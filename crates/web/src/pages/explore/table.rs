@@ -4,7 +4,11 @@ use activity::catalog;
 use serde_json::{Map, Value};
 
 use super::{
-    super::{dimension::Dimension, line::category_title, text},
+    super::{
+        dimension::Dimension,
+        line::{category_title, is_load},
+        text,
+    },
     Asked,
 };
 use crate::text::Moment as _;
@@ -45,6 +49,8 @@ pub struct Table {
     pub columns: Vec<&'static Column>,
     pub rows: Vec<Row>,
     pub choices: Vec<Choice>,
+    /// Whether nobody has chosen columns.
+    pub is_usual: bool,
 }
 
 /// A column, and the address of the page with it or without it.
@@ -58,6 +64,10 @@ pub struct Choice {
 pub struct Row {
     pub id: String,
     pub summary: String,
+    /// Whether an app loaded something by itself.
+    pub is_load: bool,
+    /// Whether it is open beside the table.
+    pub is_open: bool,
     /// The page with this activity open, and the activity's own page.
     pub url: String,
     pub panel: String,
@@ -97,7 +107,8 @@ impl Table {
             Choice { title: column.title, is_shown, url }
         };
         let choices = COLUMNS.iter().map(choice).collect();
-        Table { columns, rows, choices }
+        let is_usual = columns.iter().all(|column| column.is_default);
+        Table { columns, rows, choices, is_usual }
     }
 
     pub fn has(&self, name: &str) -> bool {
@@ -122,6 +133,8 @@ impl Row {
         let (id, kind) = (text("eventID"), text("eventName"));
         let guess = || text::plain(&activity::classify::guess_summary(&kind), 300);
         Row {
+            is_load: is_load(&kind),
+            is_open: asked.params.get("open") == Some(&id),
             summary: catalog::get(&kind).map_or_else(guess, |info| info.summary.clone()),
             url: asked.opened(&id),
             panel: format!("/activity/{}/panel", crate::scope::encode(&id)),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use auditlake_store::{Result, Status, StoreError, alert::AlertLine, filter::Filter};
+use auditlake_store::{Result, Status, alert::AlertLine, filter::Filter};
 use futures::{future::try_join_all, try_join};
 use jiff::Timestamp;
 
@@ -40,10 +40,7 @@ impl View {
     pub async fn load(site: &Site, params: &Params) -> Result<View> {
         let (ask, now) = (site.ask().lasting(), Timestamp::now());
         let status = site.ask().status().await?;
-        // What is no time counts as not given.
-        let scope = Scope::of(params, None, &status, now)
-            .or_else(|_| Scope::of(&Params::default(), None, &status, now))
-            .map_err(StoreError::Statement)?;
+        let scope = Scope::or_usual(params, None, &status, now)?;
         let drawn = try_join_all(PANELS.iter().map(|panel| Drawn::load(ask, panel, &PANELS, &scope, &Filter::All)));
         let (picker, drawn, places, concerns, alerts, wholes) = try_join!(
             Picker::new(ask, "/", params, &scope),

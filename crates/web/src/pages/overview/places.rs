@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use auditlake_store::{Group, Result, StoreError, Tally};
 
-use super::super::{dashboards::panel::explore, dimension::country, text};
+use super::super::{dashboards::asked::explore, dimension::country, text};
 use crate::{ask::Ask, scope::Scope};
 
 /// So many places are asked for, and so many countries listed.
