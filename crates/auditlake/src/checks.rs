@@ -1,7 +1,7 @@
 //! What can be found out before anything goes wrong: a finding a line, each failure with what to do, in the feed's own terms.
 //!
 //! One file a topic below `checks/`, one line for it in [`TOPICS`]. A topic looks and asks, and changes nothing but what it
-//! takes away again.
+//! takes away again; what it has asked a feed is entered in the ledger, if there is one ([`own`]).
 
 mod configuration;
 mod destination;
@@ -12,14 +12,22 @@ mod feed;
 mod key;
 mod lag;
 mod network;
+mod own;
 mod source;
 mod store;
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
+use std::{
+    fmt,
+    sync::{Mutex, PoisonError},
+};
 
-use ::feed::client::Client;
+use ::feed::{
+    Query,
+    client::{Client, Error, Response},
+};
+use collect::Asked;
 use futures::future::BoxFuture;
 use serde::{Serialize, Serializer};
 
@@ -146,4 +154,15 @@ fn size(bytes: u64) -> String {
 struct Patient<'a> {
     source: &'a SourceConfig,
     client: Client,
+    /// What it was asked.
+    asked: Mutex<Vec<Asked>>,
+}
+
+impl Patient<'_> {
+    /// Asks once for a page.
+    async fn page(&self, query: &Query) -> Result<Response, Error> {
+        let answer = self.client.page(query).await;
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).push(Asked::of(&answer));
+        answer
+    }
 }

@@ -1,8 +1,12 @@
 //! The words of the command line. What stands here keeps its name and meaning.
 
+mod feed;
+
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+pub use self::feed::{Catalog, Conformance, CreateKey, Keys, Simulate};
 
 /// Own your Claude compliance log: collect, keep, search and serve the activities of Anthropic's Compliance API.
 #[derive(Debug, Parser)]
@@ -451,51 +455,6 @@ pub enum AttestFormat {
     Json,
 }
 
-#[derive(Debug, Args)]
-pub struct Catalog {
-    /// The type
-    pub name: Option<String>,
-    #[arg(long, value_enum)]
-    pub format: Option<ListFormat>,
-}
-
-#[derive(Debug, Args)]
-pub struct Simulate {
-    #[command(flatten)]
-    pub organisation: Organisation,
-    /// The port; 0 takes any free one
-    #[arg(long, value_name = "P", default_value_t = 0)]
-    pub port: u16,
-    /// Time stands still
-    #[arg(long, conflicts_with = "speed")]
-    pub frozen: bool,
-    /// Time passes so many times as fast
-    #[arg(long, value_name = "X")]
-    pub speed: Option<f64>,
-    /// What goes wrong, such as error500=5% or slow=100%:300ms
-    #[arg(long, value_name = "NAME=RATE[:ARGUMENT]")]
-    pub fault: Vec<String>,
-    /// An attack that happens, by name: once in the past, and again some minutes after the start
-    #[arg(long, value_name = "NAME")]
-    pub scenario: Vec<String>,
-    /// Write every activity with its label to this file, a line each
-    #[arg(long, value_name = "FILE")]
-    pub truth: Option<PathBuf>,
-    /// Requests a minute
-    #[arg(long, value_name = "N", default_value_t = 600)]
-    pub rate_limit: u32,
-}
-
-#[derive(Debug, Args)]
-pub struct Conformance {
-    /// The feed's base address
-    #[arg(long)]
-    pub url: String,
-    /// The key [default: the environment's]
-    #[arg(long, env = "ANTHROPIC_COMPLIANCE_ACCESS_KEY", hide_env_values = true)]
-    pub key: Option<String>,
-}
-
 #[derive(Debug, Subcommand)]
 pub enum Deliveries {
     /// What waits, has arrived or was given up, the newest first
@@ -583,22 +542,6 @@ pub struct Sides {
 }
 
 #[derive(Debug, Subcommand)]
-pub enum Keys {
-    /// Make a key; it is written to stdout now and can never be read again
-    Create(CreateKey),
-    /// All keys, none of them readable
-    List {
-        #[arg(long, value_enum)]
-        format: Option<ListFormat>,
-    },
-    /// Revoke a key for good, at once
-    Revoke {
-        /// Its id, `apikey_01…`
-        id: String,
-    },
-}
-
-#[derive(Debug, Subcommand)]
 pub enum Users {
     /// Add a user; the password is asked for on a terminal, or read as a line from standard input
     Add {
@@ -638,22 +581,6 @@ fn role(text: &str) -> Result<web::Role, String> {
     all.into_iter().find(|role| role.as_str() == text).ok_or_else(|| "it is `viewer`, `analyst` or `admin`".to_owned())
 }
 
-#[derive(Debug, Args)]
-pub struct CreateKey {
-    /// What to call it, such as the tool that uses it
-    #[arg(long, value_name = "N")]
-    pub name: Option<String>,
-    /// What it may do; may stand several times
-    #[arg(long, value_name = "SCOPE", default_value = feed::server::SCOPE, value_parser = scope)]
-    pub scope: Vec<String>,
-    /// Its own budget, within that of all keys together
-    #[arg(long, value_name = "N")]
-    pub requests_per_minute: Option<u32>,
-    /// Write everything that is known of it, not the key alone
-    #[arg(long, value_enum)]
-    pub format: Option<ListFormat>,
-}
-
 /// The form of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ListFormat {
@@ -681,15 +608,6 @@ impl From<ListFormat> for QueryFormat {
             ListFormat::Jsonl => QueryFormat::Jsonl,
             ListFormat::Csv => QueryFormat::Csv,
         }
-    }
-}
-
-/// A scope in upstream's form, `verb:what`.
-fn scope(text: &str) -> Result<String, String> {
-    let is_word = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
-    match text.split_once(':') {
-        Some((verb, what)) if is_word(verb) && is_word(what) => Ok(text.to_owned()),
-        _ => Err(format!("write it as verb:what, such as {}", feed::server::SCOPE)),
     }
 }
 

@@ -65,7 +65,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Store(words) => store::run(&config()?, words).await,
         Command::Keys(words) => keys::run(&config()?, words),
         Command::Users(words) => users::run(&config()?, words),
-        Command::Conformance(words) => conformance::run(words).await,
+        Command::Conformance(words) => conformance::run(&cli, words).await,
         Command::Docs { page } => docs::run(*page),
     }
 }

@@ -25,8 +25,8 @@ use crate::{cli::Cli, datadir::DataDir, hinted};
 
 pub use destination::DestinationConfig;
 pub use reference::{SETTINGS, markdown};
-pub use source::{NEW_KEY, SourceConfig};
-pub use store::{Store, server_at};
+pub use source::{NEW_KEY, RESERVED, SourceConfig};
+pub use store::{Store, is_open, server_at};
 
 /// Everything that a deployment can set.
 #[derive(Debug, Clone, Deserialize)]
@@ -199,7 +199,8 @@ impl Default for Query {
 
 impl Default for Feed {
     fn default() -> Self {
-        Feed { requests_per_minute: feed::server::REQUESTS_PER_MINUTE, serve_own_reads: false }
+        // Ten times upstream's: what was fetched once is here for many readers, fifty that ask every second among them.
+        Feed { requests_per_minute: 10 * feed::server::REQUESTS_PER_MINUTE, serve_own_reads: false }
     }
 }
 
@@ -401,6 +402,11 @@ mod tests {
         let mut none = Table::new();
         source::overlay(&mut none, |_| None).unwrap();
         assert!(none.is_empty());
+    }
+
+    #[test]
+    fn fifty_readers_may_ask_the_feed_every_second() {
+        assert!(Config::default().feed.requests_per_minute >= 50 * 60);
     }
 
     #[test]

@@ -2,14 +2,14 @@
 //!
 //! Everything else asks the port's traits. Only here is it known that there are two.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::{Context, Result};
 use async_trait::async_trait;
 use auditlake_store::{
     Bucket, Commit, Committed, CountBy, DriftQuery, DriftRow, Enriched, Enriching, Facets, FeedPage, FeedQuery,
     FeedReader, Fingerprint, Group, Histogram, Insight, LateEnrichment, Latest, LedgerQuery, LedgerRow, Position,
-    Reader, Recall, Result as Stored, Rows, Select, Sql, SqlQuery, Status, Tally, Window, Writer,
+    Reader, Recall, Result as Stored, Rows, Select, Sql, SqlQuery, Status, StoreError, Tally, Window, Writer,
     alert::{Act, Alert, AlertLine, AlertQuery, Alerts, Detected, Observe, Observed},
     lookup::{Lookup, LookupCount, LookupQuery, Lookups},
     moving::{Movable, MovedCommit, Part, Stretch},
@@ -20,7 +20,10 @@ use store_clickhouse::ClickStore;
 use store_duckdb::DuckStore;
 use tokio::{sync::watch, task::JoinHandle};
 
-use crate::{config::Config, datadir::DataDir, hinted};
+use crate::{config::Config, datadir::DataDir, hinted, log, stop};
+
+/// A server that is away is asked again after so long.
+const PAUSE: Duration = Duration::from_secs(2);
 
 /// An open store. Cheap to clone.
 #[derive(Clone)]
@@ -29,6 +32,42 @@ pub enum Store {
     Duck(DuckStore),
     /// A database of a server.
     Click(ClickStore),
+}
+
+/// What one process at a time does with a store: it collects a source, or detects and delivers.
+pub enum Duty {
+    /// There are no others.
+    Alone,
+    Shared(store_clickhouse::Duty),
+}
+
+impl Duty {
+    /// To detect and to deliver.
+    pub const DETECTION: &'static str = store_clickhouse::Duty::DETECTION;
+
+    /// The rank before which no other goes.
+    pub const FIRST: u8 = store_clickhouse::Duty::FIRST;
+
+    /// The name of the duty to collect a source.
+    pub fn of_source(id: &str) -> String {
+        store_clickhouse::Duty::of_source(id)
+    }
+
+    /// Keeps it. Ready when another process has it, or is to have it.
+    pub async fn lost(&mut self) {
+        match self {
+            Duty::Alone => std::future::pending().await,
+            Duty::Shared(duty) => duty.lost().await,
+        }
+    }
+
+    /// Lets go of it.
+    pub async fn end(self) -> Stored<()> {
+        match self {
+            Duty::Alone => Ok(()),
+            Duty::Shared(duty) => duty.end().await,
+        }
+    }
 }
 
 /// Whose SQL it is that a store takes.
@@ -100,14 +139,60 @@ impl Store {
         }
     }
 
-    /// Becomes the one that writes, for as long as the answer is not aborted.
-    pub async fn claim(&self) -> Result<Option<JoinHandle<()>>> {
-        match self {
-            Store::Duck(_) => Ok(None),
-            Store::Click(store) => {
-                store.claim().await.context("cannot write to the store")?;
-                Ok(Some(tokio::spawn(store.clone().hold())))
+    /// As [`Store::open`], by whoever can wait for a server that is away.
+    pub async fn open_in_time(config: &Config, data: &DataDir) -> Result<Store> {
+        let mut has_told = false;
+        loop {
+            let is_away = |error: &anyhow::Error| {
+                error.chain().any(|cause| cause.downcast_ref::<StoreError>().is_some_and(StoreError::is_away))
+            };
+            match Self::open(config, data).await {
+                Err(error) if is_away(&error) => {
+                    if !has_told {
+                        let message = format!("{}: it is tried again until it does", stop::told(&error));
+                        log::say(&message);
+                        log::hint(&message, stop::hint_of(&error).unwrap_or_default());
+                    }
+                    has_told = true;
+                    tokio::time::sleep(PAUSE).await;
+                }
+                done => {
+                    if has_told && done.is_ok() {
+                        log::say("the store is there");
+                    }
+                    return done;
+                }
             }
+        }
+    }
+
+    /// As [`Store::take_duty`], waiting for a process that was killed.
+    ///
+    /// # Errors
+    /// As [`Store::take_duty`].
+    pub async fn await_duty(&self, name: &str) -> Stored<Duty> {
+        match self {
+            Store::Duck(_) => Ok(Duty::Alone),
+            Store::Click(store) => Ok(Duty::Shared(store.await_duty(name).await?)),
+        }
+    }
+
+    /// Follows other processes on the same server and gives them their turns, until the answer is aborted.
+    pub fn attend(&self) -> Option<JoinHandle<()>> {
+        match self {
+            Store::Duck(_) => None,
+            Store::Click(store) => Some(tokio::spawn(store.clone().attend())),
+        }
+    }
+
+    /// Takes what one process does at a time.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`] if another one does it.
+    pub async fn take_duty(&self, name: &str, rank: u8) -> Stored<Duty> {
+        match self {
+            Store::Duck(_) => Ok(Duty::Alone),
+            Store::Click(store) => Ok(Duty::Shared(store.take_duty(name, rank).await?)),
         }
     }
 

@@ -12,11 +12,12 @@ use auditlake_store::{
     outbox::{Delivery, DeliveryLog, DeliveryQuery, Which},
 };
 use jiff::Timestamp;
+use tokio::task::JoinHandle;
 
 use crate::{
     config::Config,
     datadir::{DataDir, Owner, Service},
-    engine::Store,
+    engine::{Duty, Store},
     hinted,
     remote::Remote,
 };
@@ -32,6 +33,7 @@ pub enum Lake {
 /// An open store with the ownership of its directory.
 pub struct Here {
     pub store: Store,
+    attending: Option<JoinHandle<()>>,
     _owner: Arc<Owner>,
 }
 
@@ -129,13 +131,18 @@ impl Lake {
     /// Has everything detected that is committed, where no service does it.
     pub async fn detect(&self, config: &Config) -> Result<()> {
         let Lake::Here(here) = self else { return Ok(()) };
+        let mut duty = match here.store.take_duty(Duty::DETECTION, 0).await {
+            // Another process does it, or this account may not.
+            Err(StoreError::Locked(_) | StoreError::Server { is_away: false, .. }) => return Ok(()),
+            taken => taken?,
+        };
         let rules = detect::Rules::read(config.own_rules(&config.data_dir()?));
         let mut watch = detect::Watch::new(Arc::new(here.store.clone()), rules).await?;
-        match watch.catch_up().await {
-            // Another process writes to the server, and it is the one that detects.
-            Err(StoreError::Locked(_)) if config.store.url.is_some() => return Ok(()),
-            done => done?,
+        tokio::select! {
+            done = watch.catch_up() => done?,
+            () = duty.lost() => {}
         }
+        duty.end().await?;
         Ok(here.store.checkpoint().await?)
     }
 
@@ -167,8 +174,24 @@ impl Lake {
 
 impl Here {
     pub async fn open(config: &Config, data: &DataDir, owner: Owner) -> Result<Here> {
-        let store = Store::open(config, data).await?;
-        Ok(Here { store, _owner: Arc::new(owner) })
+        Ok(Here::of(Store::open(config, data).await?, owner))
+    }
+
+    /// As [`Here::open`], by whoever can wait for a server that is away.
+    pub async fn open_in_time(config: &Config, data: &DataDir, owner: Owner) -> Result<Here> {
+        Ok(Here::of(Store::open_in_time(config, data).await?, owner))
+    }
+
+    fn of(store: Store, owner: Owner) -> Here {
+        Here { attending: store.attend(), store, _owner: Arc::new(owner) }
+    }
+}
+
+impl Drop for Here {
+    fn drop(&mut self) {
+        if let Some(attending) = &self.attending {
+            attending.abort();
+        }
     }
 }
 

@@ -1,14 +1,16 @@
 //! The service: store, page, API and the sources that are collected, in one process until it is asked to end.
 //!
 //! What happens here, in order: the port is taken, the store opened, the address announced to other commands; then the
-//! page answers and the sources are collected. On the way back the sources stop first (each finishes its commit), then the
-//! page, then the store.
+//! page answers and the sources are collected, as far as no other process on the same server does. On the way back the sources stop first
+//! (each finishes its commit), then the page, then the store.
 
 mod access;
 mod budgets;
+mod collecting;
 mod deliveries;
 mod delivering;
 mod detection;
+mod duty;
 mod enriching;
 mod import;
 mod jobs;
@@ -30,28 +32,32 @@ use std::{
 
 use anyhow::{Context, Result};
 use axum::{Router, serve::ListenerExt};
-use collect::{Budget, Collector, SourceOptions, SourceState, Stopper, Turns};
-use enrich::Enricher;
+use collect::{Budget, SourceOptions, SourceState, Stopper};
 use futures::future::join_all;
 use secrecy::{ExposeSecret, SecretString};
-use tokio::{net::TcpListener, sync, task::JoinHandle};
-use web::{Scribe, SimulatedBanner, Site};
+use tokio::{
+    net::TcpListener,
+    sync::{self, mpsc},
+    task::JoinHandle,
+};
+use web::{Access, Scribe, SimulatedBanner, Site};
 
 use crate::{
     config::{Config, SourceConfig},
     datadir::{DataDir, Owner, Service},
-    engine::Store,
+    engine::{self, Store},
     hinted,
     lake::Here,
     served::{self, Writing},
     stop,
 };
 
+use collecting::Collecting;
 use delivering::Delivering;
 
 pub use deliveries::Retried;
 pub use import::Summary;
-pub use jobs::{Collectors, Wish, Word, fulfil};
+pub use jobs::{Checked, Collectors, Wish, Word, fulfil};
 pub use upstream::Rotating;
 
 /// A source that is ready to be collected.
@@ -73,17 +79,15 @@ pub struct Running {
     reads: Writing,
     delivering: Delivering,
     scribe: Scribe,
-    watched: Arc<watch::Sources>,
-    collectors: Collectors,
-    turns: Arc<Turns>,
+    access: Option<Access>,
     detection: detection::Detection,
-    states: reports::States,
-    sources: Vec<(sync::watch::Receiver<SourceState>, JoinHandle<collect::Result<()>>)>,
+    duty: duty::Duty,
+    collecting: Collecting,
+    begun: mpsc::UnboundedReceiver<sync::watch::Receiver<SourceState>>,
+    sources: Vec<JoinHandle<collect::Result<()>>>,
     stoppers: Vec<Stopper>,
-    enricher: Arc<Enricher>,
     refreshing: JoinHandle<()>,
     warming: JoinHandle<()>,
-    writing: Option<JoinHandle<()>>,
 }
 
 /// Connections that do not end by themselves are cut after so long.
@@ -102,9 +106,8 @@ impl Running {
         let tls = tls::Tls::open(config)?;
         let listener = bind(listen).await?;
         let address = listener.local_addr()?;
-        let here = Here::open(config, data, owner).await?;
+        let here = Here::open_in_time(config, data, owner).await?;
         let store = here.store.clone();
-        let writing = store.claim().await?;
         let enricher = crate::enriching::open(config, data);
         let every = Duration::from_secs(config.enrich.check_seconds);
         let refreshing = crate::enriching::watch(enricher.clone(), every);
@@ -126,14 +129,17 @@ impl Running {
         site.rules = Some(Arc::new(rulebook::Book::new(config, data, &store)));
         site.hosts = access::hosts(config, address);
         site.settings = settings::reader(config, data, address, access.is_some());
-        site.access = access;
+        site.access = access.clone();
         site.masks_viewers = config.access.mask_for_viewers;
         let lookups = Arc::new(store.clone());
         let (notebook, scribe) = Scribe::start(lookups.clone(), config.access.lookups_days, closed.clone());
         site.notebook = Some(notebook);
         site.lookups = Some(lookups);
         let (served, reads) = served::serve(config, data, Arc::new(store.clone()), address, enricher.clone());
-        let detection = detection::start(config, data, &store, watched.clone(), &closed).await?;
+        // Whoever can tell people goes before whoever only collects, and that one before whoever only shows pages.
+        let rank = if !config.destinations.is_empty() { 2 } else { u8::from(!config.sources.is_empty()) };
+        let duty = duty::Duty::seek(&store, engine::Duty::DETECTION.to_owned(), rank, "detection".to_owned());
+        let detection = detection::start(config, data, &store, watched.clone(), &closed, duty.is_ours()).await?;
         let more = intake.merge(detection.routes(&store));
         let warming = tokio::spawn(web::warm(site.clone()));
         let router = web::router_with(site, more).merge(served);
@@ -153,11 +159,12 @@ impl Running {
             }
         };
         let url = format!("http://{near}");
-        let delivering = Delivering::start(config, &store, &url);
+        let delivering = Delivering::start(config, &store, &url, duty.is_ours());
+        let (begun, shown) = mpsc::unbounded_channel();
         data.announce(&Service { url, token: token.expose_secret().to_owned().into(), pid: std::process::id() })?;
         Ok(Running {
             page,
-            store,
+            store: store.clone(),
             here,
             data: data.clone(),
             closing,
@@ -165,40 +172,29 @@ impl Running {
             reads,
             delivering,
             scribe,
-            watched,
-            collectors,
-            turns: Arc::default(),
+            access,
             detection,
-            states,
+            duty,
+            collecting: Collecting { store, enricher, turns: Arc::default(), collectors, watched, states, begun },
+            begun: shown,
             sources: Vec::new(),
             stoppers: Vec::new(),
-            enricher,
             refreshing,
             warming,
-            writing,
         })
     }
 
-    /// Begins to collect a source.
-    pub fn collect(&mut self, mut source: Prepared) {
-        source.options.enricher = Some(self.enricher.clone());
-        source.options.turns = self.turns.clone();
-        let store = Arc::new(self.store.clone());
-        let collector = Arc::new(Collector::new(source.options, source.upstream, source.budget, store));
-        let state = collector.state();
-        self.collectors.add(collector.clone());
-        self.watched.add(state.clone());
+    /// Begins to collect a source, as soon as no other process does.
+    pub fn collect(&mut self, source: Prepared) {
         let (stopper, stop) = collect::stop();
-        let work = tokio::spawn(async move { collector.run(stop).await });
-        self.states.add(state.clone());
-        self.sources.push((state, work));
+        self.sources.push(tokio::spawn(self.collecting.clone().run(source, stop)));
         self.stoppers.push(stopper);
     }
 
     /// Works until asked to end, showing how far the past is read.
-    pub async fn until_asked(self) -> Result<()> {
-        let states = self.sources.iter().map(|(state, _)| state.clone()).collect();
-        let shown = tokio::spawn(progress::show(states));
+    pub async fn until_asked(mut self) -> Result<()> {
+        let (_, none) = mpsc::unbounded_channel();
+        let shown = tokio::spawn(progress::show(std::mem::replace(&mut self.begun, none)));
         stop::asked().await;
         shown.abort();
         tracing::info!("ending");
@@ -210,7 +206,7 @@ impl Running {
         for stopper in &self.stoppers {
             stopper.stop();
         }
-        join_all(self.sources.into_iter().map(|(_, work)| tokio::time::timeout(GRACE, work))).await;
+        join_all(self.sources.into_iter().map(|work| tokio::time::timeout(GRACE, work))).await;
         self.refreshing.abort();
         self.warming.abort();
         self.data.retract();
@@ -224,10 +220,11 @@ impl Running {
         if tokio::time::timeout(GRACE, self.scribe.work).await.is_err() {
             tracing::error!("the last look-ups could not be written down in time");
         }
-        self.delivering.end(GRACE).await;
-        if let Some(writing) = self.writing {
-            writing.abort();
+        if let Some(access) = &self.access {
+            access.finish(GRACE).await;
         }
+        self.delivering.end(GRACE).await;
+        self.duty.end().await;
         self.store.checkpoint().await.context("cannot tidy the store up")?;
         drop(self.here);
         Ok(())
@@ -257,7 +254,7 @@ fn serve_secured(
     closed: sync::watch::Receiver<bool>,
 ) -> Result<JoinHandle<std::io::Result<()>>> {
     let listener = tls::Secured::new(listener, tls).context("cannot listen by TLS")?;
-    let router = router.layer(axum::middleware::map_request(tls::tell_peer));
+    let router = router.layer(axum::middleware::from_fn(tls::tell_both));
     let service = router.into_make_service_with_connect_info::<tls::Peer>();
     Ok(tokio::spawn(axum::serve(listener, service).with_graceful_shutdown(is_closed(closed)).into_future()))
 }

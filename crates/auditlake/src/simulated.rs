@@ -21,7 +21,10 @@ impl SimulatedFeed {
             TcpListener::bind(("127.0.0.1", port)).await.with_context(|| format!("cannot listen on port {port}"))?;
         let url = format!("http://{}", listener.local_addr()?);
         let server = Server::new(simulation.clone(), simulation.clone())
-            .known_types(|name| activity::catalog::get(name).is_some())
+            .known_types({
+                let simulation = simulation.clone();
+                move |name| simulation.has_type(name)
+            })
             .requests_per_minute(requests_per_minute)
             .access_log(simulation.clone())
             .faults(simulation.clone());
@@ -31,5 +34,31 @@ impl SimulatedFeed {
     /// Answers until `stop` is ready.
     pub async fn serve(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<()> {
         Ok(self.server.serve(self.listener, stop).await?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use feed::{
+        Query,
+        client::{Client, Proxy},
+    };
+    use simulate::Config;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_it_sends_beyond_the_catalogue_may_be_asked_for() {
+        let faults = vec!["unknown=5%".parse().unwrap()];
+        let simulation =
+            Arc::new(Simulation::new(Config { people: 20, days: 3, faults, ..Config::default() }).unwrap());
+        let feed = SimulatedFeed::bind(&simulation, 0, 600).await.unwrap();
+        let builder = Client::builder().base_url(&feed.url).key(simulation.key().into());
+        let client = builder.proxy(Proxy::Direct).build().unwrap();
+        tokio::spawn(feed.serve(std::future::pending()));
+        let ask =
+            async |kind: &str| client.page(&Query { activity_types: vec![kind.into()], ..Query::default() }).await;
+        assert!(!ask("claude_hologram_projected").await.unwrap().page.data.is_empty());
+        assert_eq!(ask("claude_teapot_filled").await.unwrap_err().api().unwrap().status, 400);
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
 use auditlake_store::{Covered, Span, SqlQuery, merged};
+use collect::Account;
 use futures::TryStreamExt;
 use jiff::Timestamp;
 use serde_json::Value;
@@ -120,25 +121,26 @@ impl Asker<'_> {
         let mut chain = Chain::new(from, to);
         self.each(self.method.pages, &known, |row| {
             let at = moment(&row["happened_at"]).context("a time of the ledger")?;
-            let detail: Value = match &row["detail"] {
-                Value::String(text) => serde_json::from_str(text)?,
-                other => other.clone(),
-            };
-            chain.page(at, &detail);
+            chain.page(at, &json(&row["detail"])?);
             Ok(())
+        })
+        .await?;
+        let mut account = Account::default();
+        self.each(self.method.coverage, &known, |row| {
+            let kind = row["kind"].as_str().unwrap_or_default();
+            account.take(kind, &json(&row["detail"])?).with_context(|| format!("an entry {kind:?} of the ledger"))
         })
         .await?;
         let mut requests = chain.finish();
         requests.errors = counts(self.rows(self.method.errors, &known).await?, "o");
         let drift = counts(self.rows(self.method.drift, &known[..1]).await?, "o");
-        let checkpoints = self.checkpoints(name).await?;
-        let is_feed = requests.pages > 0 || checkpoints.contains_key("tail") || checkpoints.contains_key("backfill");
-        let covered: Vec<Covered> = read(&checkpoints, Covered::CHECKPOINT)?;
-        let unreadable = within(read(&checkpoints, Covered::UNREADABLE)?, from, to);
-        let covered: Vec<Covered> = covered
-            .into_iter()
+        let is_feed = account.is_whole() || requests.pages > 0;
+        let unreadable = within(account.unreadable().to_vec(), from, to);
+        let covered: Vec<Covered> = account
+            .covered()
+            .iter()
             .filter(|stretch| stretch.from < to && stretch.to > from)
-            .map(|stretch| Covered { from: stretch.from.max(from), to: stretch.to.min(to), ..stretch })
+            .map(|stretch| Covered { from: stretch.from.max(from), to: stretch.to.min(to), ..*stretch })
             .collect();
         let gaps = gaps(&covered, from, to);
         let mut source = Source {
@@ -146,6 +148,7 @@ impl Asker<'_> {
             kind: if is_feed { FEED } else { "other" }.to_owned(),
             complete: false,
             because: Vec::new(),
+            organization_ids: account.organization_ids().map(str::to_owned).collect(),
             covered,
             gaps: if is_feed { gaps } else { Vec::new() },
             unreadable,
@@ -156,22 +159,32 @@ impl Asker<'_> {
             drift,
         };
         source.because = reasons(&source);
+        if is_feed {
+            source.because.extend(self.doubt(name, seq, &account).await?);
+        }
         source.complete = is_feed && source.because.is_empty();
         Ok(source)
     }
 
-    async fn checkpoints(&self, source: &str) -> Result<BTreeMap<String, Value>> {
+    /// Why what the ledger tells of coverage is not to be believed, if there is a reason.
+    async fn doubt(&self, source: &str, seq: u64, account: &Account) -> Result<Option<String>> {
+        if !account.is_whole() {
+            return Ok(Some(
+                "the ledger does not tell what was read: an older program collected it; collect once with this one, and make the statement again".to_owned(),
+            ));
+        }
         let rows = self
-            .rows("select name, value from checkpoint_state where source_id = $source", &[("source", source)])
+            .rows(
+                "select value, seq from checkpoint_state where source_id = $source and name = $name",
+                &[("source", source), ("name", Covered::CHECKPOINT)],
+            )
             .await?;
-        let entry = |row: Value| -> Result<(String, Value)> {
-            let value = match &row["value"] {
-                Value::String(text) => serde_json::from_str(text)?,
-                other => other.clone(),
-            };
-            Ok((row["name"].as_str().unwrap_or_default().to_owned(), value))
-        };
-        rows.into_iter().map(entry).collect()
+        let Some(row) = rows.first() else { return Ok(None) };
+        // A later commit says nothing of an earlier one.
+        let is_of_then = row["seq"].as_u64().is_some_and(|at| at <= seq);
+        let covered: Vec<Covered> = serde_json::from_value(json(&row["value"])?).context("checkpoint covered")?;
+        let is_other = is_of_then && covered != account.covered();
+        Ok(is_other.then(|| "the ledger and the checkpoint do not say the same of what was read".to_owned()))
     }
 }
 
@@ -217,9 +230,12 @@ fn within(spans: Vec<Span>, from: Timestamp, to: Timestamp) -> Vec<Span> {
     cut.filter(|span| span.from < span.to).collect()
 }
 
-fn read<T: serde::de::DeserializeOwned>(checkpoints: &BTreeMap<String, Value>, name: &str) -> Result<Vec<T>> {
-    let Some(value) = checkpoints.get(name) else { return Ok(Vec::new()) };
-    serde_json::from_value(value.clone()).with_context(|| format!("checkpoint {name}"))
+/// A value that may stand there as JSON or as its text.
+fn json(value: &Value) -> Result<Value> {
+    Ok(match value {
+        Value::String(text) => serde_json::from_str(text)?,
+        other => other.clone(),
+    })
 }
 
 fn counts(rows: Vec<Value>, name: &str) -> BTreeMap<String, u64> {

@@ -11,6 +11,7 @@ pub struct Method {
     pub totals: &'static str,
     pub organizations: &'static str,
     pub pages: &'static str,
+    pub coverage: &'static str,
     pub errors: &'static str,
     pub drift: &'static str,
 }
@@ -36,6 +37,11 @@ impl Method {
                 "auditlake query \"select eventID from activities where … order by eventTime, eventID\" --format jsonl | jq -r .eventID | head -c -1 | sha256sum is ids_sha256",
             ),
             ("requests", self.pages),
+            ("coverage", self.coverage),
+            (
+                "covered, unreadable and organizations",
+                "the entries of `coverage`, one after the other: `coverage` stands in place of all before it, what is in `gap` is unreadable, and the spans of `read`, by itself or of a page, are covered from then on",
+            ),
         ]
         .map(|(name, how)| (name.to_owned(), how.to_owned()))
         .into()
@@ -57,9 +63,14 @@ const DUCK: Method = Method {
     organizations: "select coalesce(organizationID, organizationUUID, 'none') as o, count(*) as n from activities \
                     where eventTime >= $from::timestamp and eventTime < $to::timestamp and seq <= $seq::ubigint \
                     and sourceID = $source group by 1 order by 1",
-    pages: "select seq, entry, happened_at, detail from ledger where source_id = $source and kind = 'page' and seq <= $seq::ubigint order by seq, entry",
-    errors: "select coalesce(detail->>'error', 'unknown') as o, count(*) as n from ledger \
-             where source_id = $source and kind = 'error' and seq <= $seq::ubigint group by 1 order by 1",
+    pages: "select seq, entry, happened_at, detail from ledger where source_id = $source and kind = 'page' \
+            and coalesce(detail->>'for', '') <> 'check' and seq <= $seq::ubigint order by seq, entry",
+    coverage: "select seq, entry, kind, detail from ledger where source_id = $source and \
+               (kind in ('coverage', 'gap', 'read') or (kind = 'page' and (detail->>'read') is not null)) \
+               and seq <= $seq::ubigint order by seq, entry",
+    errors: "select coalesce(detail->>'error', 'unknown') as o, sum(coalesce(try_cast(detail->>'count' as ubigint), 1))::ubigint as n \
+             from ledger where source_id = $source and kind = 'error' and coalesce(detail->>'for', '') <> 'check' \
+             and seq <= $seq::ubigint group by 1 order by 1",
     drift: "select kind as o, count(*) as n from drift where source_id = $source group by 1 order by 1",
 };
 
@@ -79,8 +90,13 @@ const CLICK: Method = Method {
                     where eventTime >= parseDateTime64BestEffort($from, 6, 'UTC') \
                     and eventTime < parseDateTime64BestEffort($to, 6, 'UTC') and seq <= toUInt64($seq) \
                     and sourceID = $source group by o order by o",
-    pages: "select seq, entry, happened_at, detail from ledger where source_id = $source and kind = 'page' and seq <= toUInt64($seq) order by seq, entry",
-    errors: "select if(empty(JSONExtractString(detail, 'error')), 'unknown', JSONExtractString(detail, 'error')) as o, count() as n \
-             from ledger where source_id = $source and kind = 'error' and seq <= toUInt64($seq) group by o order by o",
+    pages: "select seq, entry, happened_at, detail from ledger where source_id = $source and kind = 'page' \
+            and JSONExtractString(detail, 'for') != 'check' and seq <= toUInt64($seq) order by seq, entry",
+    coverage: "select seq, entry, kind, detail from ledger where source_id = $source and \
+               (kind in ('coverage', 'gap', 'read') or (kind = 'page' and JSONHas(detail, 'read'))) \
+               and seq <= toUInt64($seq) order by seq, entry",
+    errors: "select if(empty(JSONExtractString(detail, 'error')), 'unknown', JSONExtractString(detail, 'error')) as o, \
+             sum(greatest(JSONExtractUInt(detail, 'count'), 1)) as n from ledger where source_id = $source and kind = 'error' \
+             and JSONExtractString(detail, 'for') != 'check' and seq <= toUInt64($seq) group by o order by o",
     drift: "select kind as o, count() as n from drift where source_id = $source group by o order by o",
 };

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 /// The form of the statement; a change of its meaning gets a new number.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Statement {
@@ -42,6 +42,8 @@ pub struct Source {
     pub complete: bool,
     /// Why not.
     pub because: Vec<String>,
+    /// The organizations whose activities were read, and those of none; all that the key may read if there are none.
+    pub organization_ids: Vec<String>,
     /// Stretches within the span that were read to their ends, and when first and last.
     pub covered: Vec<Covered>,
     /// What of the span was not.
@@ -121,7 +123,10 @@ impl Statement {
                 found.push(format!("{name}: the store knows nothing of this source"));
                 continue;
             };
-            if mine.totals != theirs.totals || mine.organizations != theirs.organizations {
+            found.extend(mine.claimed(theirs).into_iter().map(|what| format!("{name}: {what}")));
+            // An own request may be known as one only later.
+            let totals = Totals { own_reads: mine.totals.own_reads, ..theirs.totals.clone() };
+            if mine.totals != totals || mine.organizations != theirs.organizations {
                 found.push(format!("{name}: totals: stated {:?}, found {:?}", mine.totals, theirs.totals));
             }
             if mine.requests != theirs.requests {
@@ -141,10 +146,51 @@ impl Statement {
                 }
             }
         }
+        if self.complete != again.complete {
+            let word = |complete: bool| if complete { "complete" } else { "not complete" };
+            found.push(format!("the span: stated {}, found {}", word(self.complete), word(again.complete)));
+        }
         let foreign =
             again.sources.iter().filter(|theirs| self.sources.iter().all(|mine| mine.source != theirs.source));
         found.extend(foreign.map(|theirs| format!("{}: the statement does not know this source", theirs.source)));
         found
+    }
+}
+
+impl Source {
+    /// What this says of coverage that the ledger does not.
+    fn claimed(&self, found: &Source) -> Vec<String> {
+        let list = |what: &str, stated: String, found: String| {
+            (stated != found).then(|| format!("{what}: stated {stated}, found {found}"))
+        };
+        let spans = |spans: &[Span]| {
+            let texts: Vec<String> = spans.iter().map(|span| format!("{} to {}", span.from, span.to)).collect();
+            if texts.is_empty() { "none".to_owned() } else { texts.join(", ") }
+        };
+        let covered = |list: &[Covered]| {
+            let text = |part: &Covered| {
+                format!("{} to {} (read {} and {})", part.from, part.to, part.first_read, part.last_read)
+            };
+            let texts: Vec<String> = list.iter().map(text).collect();
+            if texts.is_empty() { "none".to_owned() } else { texts.join(", ") }
+        };
+        let complete = |source: &Source| format!("{} ({})", source.complete, source.kind);
+        let found = [
+            list("covered", covered(&self.covered), covered(&found.covered)),
+            list("gaps", spans(&self.gaps), spans(&found.gaps)),
+            list("unreadable", spans(&self.unreadable), spans(&found.unreadable)),
+            list("organizations that are read", self.scope(), found.scope()),
+            list("complete", complete(self), complete(found)),
+        ];
+        found.into_iter().flatten().collect()
+    }
+
+    /// Whose activities were read, in words.
+    pub fn scope(&self) -> String {
+        match self.organization_ids.as_slice() {
+            [] => "all that the key may read".to_owned(),
+            ids => format!("{}, and what belongs to none", ids.join(", ")),
+        }
     }
 }
 
@@ -156,8 +202,9 @@ pub fn hex(bytes: &[u8]) -> String {
     })
 }
 
-pub const CLAIMS: [&str; 4] = [
-    "Every part of a stretch under `covered` had been read to its end by `first_read`, and was read last not before `last_read`: whatever the feed showed of it then is stored.",
+pub const CLAIMS: [&str; 5] = [
+    "Every part of a stretch under `covered` had been read to its end by `first_read`, and was read last not before `last_read`: whatever the feed showed of it then, of the organizations under `organization_ids`, is stored.",
+    "`covered` and `unreadable` follow from the ledger: with each commit stands what was read to its end with it.",
     "No activity is stored twice, and none was changed after it was first stored: `days` lets anybody recompute this.",
     "Every page that goes on from a cursor goes on from the last record of a page in the ledger, unless it stands under `broken`.",
     "What came late, what could not be read as an activity, and what failed is counted here and was not left out.",
@@ -166,7 +213,7 @@ pub const CLAIMS: [&str; 4] = [
 pub const DOES_NOT_CLAIM: [&str; 5] = [
     "that the feed itself shows everything that happened",
     "that nothing of a covered stretch was indexed by the feed after `last_read`",
-    "anything about gaps, about stretches under `unreadable`, or about sources that are not collected from a feed",
+    "anything about gaps, about stretches under `unreadable`, about organizations that are not read, or about sources that are not collected from a feed",
     "that whoever can write to the data directory has not replaced it as a whole: keep statements somewhere else, and compare",
     "that an activity is true: it is what the feed said when it was first read",
 ];

@@ -46,6 +46,9 @@ fn of_source(text: &mut String, source: &Source) {
     for (organization, count) in &source.organizations {
         let _ = writeln!(text, "  of        {organization}: {count}");
     }
+    if source.kind == "feed" {
+        let _ = writeln!(text, "  read      {}", source.scope());
+    }
     for stretch in &source.covered {
         let (first, last) = (stretch.first_read, stretch.last_read);
         // Neighbours that were read at different times count as one: all of it by the one time, nothing of it before the other.

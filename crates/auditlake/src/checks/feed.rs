@@ -23,9 +23,9 @@ const NOTICEABLE: SignedDuration = SignedDuration::from_secs(5);
 const WRONG: SignedDuration = SignedDuration::from_secs(300);
 
 pub async fn check(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
-    let Patient { source, client } = patient;
+    let Patient { source, client, .. } = patient;
     let query = Query { limit: SAMPLE, organization_ids: source.organization_ids.clone(), ..Query::default() };
-    match client.page(&query).await {
+    match patient.page(&query).await {
         Ok(response) => {
             let millis = response.exchange.elapsed.as_millis();
             findings.push(Finding::ok(network::CONNECTION, format!("{} answers in {millis} ms", client.base_url())));
@@ -33,7 +33,7 @@ pub async fn check(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
             findings.extend(clock(&response.exchange));
             findings.push(page(&response.page));
             findings.push(budget(source, &response.exchange));
-            findings.push(lag::check(client, &response.exchange).await);
+            findings.push(lag::check(patient, &response.exchange).await);
         }
         Err(error) => {
             findings.push(refusal(patient, &error));

@@ -2,15 +2,12 @@
 
 use std::time::Duration;
 
-use ::feed::{
-    Order, Query, Window,
-    client::{Client, Exchange},
-};
+use ::feed::{Order, Query, Window, client::Exchange};
 use activity::Activity;
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::sleep;
 
-use super::Finding;
+use super::{Finding, Patient};
 
 const CHECK: &str = "lag";
 const KIND: &str = "compliance_api_accessed";
@@ -24,7 +21,7 @@ const LOOKS: [Duration; 5] = [
 ];
 
 /// Waits for the echo of a request that was answered.
-pub async fn check(client: &Client, asked: &Exchange) -> Finding {
+pub async fn check(patient: &Patient<'_>, asked: &Exchange) -> Finding {
     let (Some(id), Some(date)) = (&asked.request_id, asked.date) else {
         return Finding::ok(CHECK, "cannot be told: the answer has no request-id or date");
     };
@@ -38,7 +35,7 @@ pub async fn check(client: &Client, asked: &Exchange) -> Finding {
     };
     for wait in LOOKS {
         sleep(wait).await;
-        let Ok(answer) = client.page(&query).await else { continue };
+        let Ok(answer) = patient.page(&query).await else { continue };
         if answer.page.data.iter().any(|raw| is_echo(raw, id)) {
             let age = Timestamp::now().duration_since(asked.sent_at).as_secs_f64();
             return Finding::ok(CHECK, format!("the feed showed our own request within {age:.1} s"));

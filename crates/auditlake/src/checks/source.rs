@@ -1,6 +1,10 @@
 //! Each source, from the key on: what does not hold makes the rest pointless, so the first failure ends it.
 
-use super::{Finding, Patient, Scene, feed, key, network};
+use std::sync::{Mutex, PoisonError};
+
+use collect::Asked;
+
+use super::{Finding, Patient, Scene, feed, key, network, own};
 use crate::config::SourceConfig;
 
 pub async fn check(scene: &Scene<'_>) -> Vec<Finding> {
@@ -10,17 +14,21 @@ pub async fn check(scene: &Scene<'_>) -> Vec<Finding> {
         return vec![Finding::warn("source", "none is configured", todo)];
     }
     let all = futures::future::join_all(scene.sources.iter().map(|source| one(source))).await;
-    all.into_iter().flatten().collect()
+    let (findings, asked): (Vec<_>, Vec<_>) = all.into_iter().unzip();
+    own::tell(scene, scene.sources.iter().copied().zip(asked)).await;
+    findings.into_iter().flatten().collect()
 }
 
-async fn one(source: &SourceConfig) -> Vec<Finding> {
-    let mut findings = Vec::new();
+/// What was found of a source, and what its feed was asked for that.
+async fn one(source: &SourceConfig) -> (Vec<Finding>, Vec<Asked>) {
+    let (mut findings, mut asked) = (Vec::new(), Vec::new());
     if let Some(key) = key::check(source, &mut findings).await {
         match source.client(key) {
             Ok(client) => {
-                let patient = Patient { source, client };
+                let patient = Patient { source, client, asked: Mutex::default() };
                 network::check(&patient, &mut findings).await;
                 feed::check(&patient, &mut findings).await;
+                asked = patient.asked.into_inner().unwrap_or_else(PoisonError::into_inner);
             }
             Err(error) => findings.push(Finding::fail(
                 "settings",
@@ -29,5 +37,5 @@ async fn one(source: &SourceConfig) -> Vec<Finding> {
             )),
         }
     }
-    findings.into_iter().map(|finding| finding.of(&source.name)).collect()
+    (findings.into_iter().map(|finding| finding.of(&source.name)).collect(), asked)
 }

@@ -1,16 +1,18 @@
 //! The store: whether it opens, and whether this program reads it.
 
+use auditlake_store::StoreError;
+use store_clickhouse::Options;
 use store_duckdb::schema;
 
 use super::{Finding, Scene, chain, size};
-use crate::lake::Lake;
+use crate::{config::is_open, lake::Lake};
 
 const CHECK: &str = "store";
 
 pub async fn check(scene: &Scene<'_>) -> Vec<Finding> {
     let data = scene.data;
     if data.service().is_none() && scene.config.store.url.is_some() {
-        return vec![server(scene).await];
+        return server(scene).await;
     }
     if !scene.config.has_store(data) {
         return vec![Finding::ok(CHECK, "empty yet")];
@@ -59,26 +61,43 @@ pub async fn check(scene: &Scene<'_>) -> Vec<Finding> {
     }]
 }
 
-/// Whether the server answers, and whether this program reads what is there.
-async fn server(scene: &Scene<'_>) -> Finding {
+/// Whether the server answers, is new enough, and holds what this program reads.
+async fn server(scene: &Scene<'_>) -> Vec<Finding> {
     let options = match scene.config.store.server().await {
         Ok(Some(options)) => options,
-        Ok(None) => return Finding::ok(CHECK, "empty yet"),
-        Err(error) => return Finding::fail(CHECK, format!("{error:#}"), "look at the settings of the store"),
+        Ok(None) => return vec![Finding::ok(CHECK, "empty yet")],
+        Err(error) => return vec![Finding::fail(CHECK, format!("{error:#}"), "look at the settings of the store")],
     };
     let place = format!("database {} of {}", options.database, options.url);
-    match store_clickhouse::schema_version(&options).await {
-        Ok(None) => Finding::ok(CHECK, format!("{place} answers; empty yet")),
-        Ok(Some(version)) if version > store_clickhouse::VERSION => Finding::fail(
+    let mut findings = vec![held(&options, &place).await.unwrap_or_else(|error| {
+        let todo =
+            error.hint().unwrap_or("look whether the server runs, and at store.url, user and password").to_owned();
+        Finding::fail(CHECK, format!("{place}: {}", chain(&error)), todo)
+    })];
+    if is_open(&options) {
+        let saw = format!("the password goes to {} without TLS, where others can read it", options.url);
+        findings.push(Finding::warn(CHECK, saw, "use clickhouse+https://, or a server on this machine"));
+    }
+    findings
+}
+
+async fn held(options: &Options, place: &str) -> Result<Finding, StoreError> {
+    let server = store_clickhouse::server_version(options).await?;
+    store_clickhouse::new_enough(&server)?;
+    Ok(match store_clickhouse::schema_version(options).await? {
+        None => Finding::ok(CHECK, format!("{place} answers (version {server}); empty yet")),
+        Some(version) if version > store_clickhouse::VERSION => Finding::fail(
             CHECK,
             format!("{place} has schema version {version}; this program knows up to {}", store_clickhouse::VERSION),
             "run the newer program",
         ),
-        Ok(Some(version)) => Finding::ok(CHECK, format!("{place} answers; schema version {version}")),
-        Err(error) => Finding::fail(
+        Some(version) if version < store_clickhouse::VERSION => Finding::ok(
             CHECK,
-            format!("{place}: {}", chain(&error)),
-            "look whether the server runs, and at store.url, user and password",
+            format!(
+                "{place} answers (version {server}); schema version {version} becomes {} at the start",
+                store_clickhouse::VERSION
+            ),
         ),
-    }
+        Some(version) => Finding::ok(CHECK, format!("{place} answers (version {server}); schema version {version}")),
+    })
 }

@@ -332,3 +332,39 @@ async fn directories() {
     std::fs::write(&file, "").unwrap();
     assert_eq!(local(&file).await[0].result, Verdict::Fail);
 }
+
+/// What a ClickHouse server of this version is said to be; it answers everything with it.
+async fn server(version: &'static str, host: &str, password: Option<&str>) -> Vec<Finding> {
+    let column: arrow::array::ArrayRef = Arc::new(arrow::array::StringArray::from(vec![version]));
+    let rows = arrow::array::RecordBatch::try_from_iter([("version()", column)]).unwrap();
+    let mut writer = arrow::ipc::writer::StreamWriter::try_new(Vec::new(), &rows.schema()).unwrap();
+    writer.write(&rows).unwrap();
+    let answer = writer.into_inner().unwrap();
+    let url = serve(Router::new().fallback(async move || answer.clone())).await;
+    let mut config = Config::default();
+    let place = url.replace("http://127.0.0.1", &format!("clickhouse://{host}"));
+    config.store.url = Some(format!("{place}/logs?compression=none"));
+    config.store.password = password.map(|text| text.to_owned().into());
+    let data = DataDir::new("/nowhere".into());
+    store::check(&Scene { config: &config, data: &data, sources: Vec::new() }).await
+}
+
+#[tokio::test]
+async fn a_server_that_is_too_old() {
+    let findings = server("24.3.5.46", "127.0.0.1", None).await;
+    let found = find(&findings, "store");
+    assert_eq!(found.result, Verdict::Fail, "{found:#?}");
+    assert!(found.saw.contains("it is version 24.3.5.46 of ClickHouse, and has to be 24.8 or newer"), "{found:#?}");
+    assert_eq!(found.todo.as_deref(), Some("upgrade the server"));
+    let findings = server("25.8.1.1", "127.0.0.1", None).await;
+    assert_eq!((findings.len(), findings[0].result), (1, Verdict::Ok), "{findings:#?}");
+    assert!(findings[0].saw.contains("answers (version 25.8.1.1); empty yet"), "{findings:#?}");
+}
+
+#[tokio::test]
+async fn a_password_that_others_could_read() {
+    let findings = server("25.8.1.1", "0.0.0.0", Some("correct horse")).await;
+    assert_eq!((findings.len(), findings[1].result), (2, Verdict::Warn), "{findings:#?}");
+    assert!(findings[1].saw.contains("without TLS") && !format!("{findings:?}").contains("horse"), "{findings:#?}");
+    assert_eq!(server("25.8.1.1", "127.0.0.1", Some("correct horse")).await.len(), 1);
+}

@@ -12,7 +12,11 @@ use anyhow::{Context, Result};
 use super::time;
 use crate::{
     FOUND,
-    attest::{Wanted, gather, statement::Statement, text},
+    attest::{
+        Wanted, gather,
+        statement::{Statement, VERSION},
+        text,
+    },
     cli::{Attest, AttestFormat},
     config::Config,
     hinted,
@@ -56,12 +60,20 @@ pub async fn run(config: &Config, words: &Attest) -> Result<ExitCode> {
 /// Computes a statement again and compares.
 async fn verify(config: &Config, lake: &Lake, path: &Path) -> Result<ExitCode> {
     let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let stated: Statement = serde_json::from_slice(&bytes).map_err(|error| {
+    let no_statement = |error: serde_json::Error| {
         hinted(
             format!("{} is no statement: {error}", path.display()),
             "give a file that attest wrote with --format json",
         )
-    })?;
+    };
+    let told: serde_json::Value = serde_json::from_slice(&bytes).map_err(no_statement)?;
+    if let Some(version) = told["version"].as_u64().filter(|version| *version != u64::from(VERSION)) {
+        return Err(hinted(
+            format!("{} is a statement of form {version}; this program checks form {VERSION}", path.display()),
+            "check it with the program that made it, or make a new one",
+        ));
+    }
+    let stated: Statement = serde_json::from_value(told).map_err(no_statement)?;
     let only = match stated.sources.as_slice() {
         [one] => Some(one.source.clone()),
         _ => None,

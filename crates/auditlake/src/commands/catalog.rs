@@ -81,6 +81,31 @@ fn guess(name: &str) -> Value {
         "outcome": class.outcome.to_string(),
         "read_only": class.read_only,
         "summary": classify::guess_summary(name),
+        "target": classify::guess_target(name),
+        "resources": [classify::guess_resources()],
         "guessed": true,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guess_tells_by_which_rules() {
+        let guess = guess("claude_teapot_created");
+        assert_eq!(
+            guess["target"],
+            "the first of claude_teapot_id, claude_teapot_uuid, teapot_id, teapot_uuid, target_id, user_id, principal_id, \
+             resource_id, invited_email, invitee_email that is there"
+        );
+        let resources = guess["resources"][0].as_str().unwrap();
+        assert!(resources.starts_with("every field, however deep, that ends in _id, _ids,"), "{resources}");
+        let info = serde_json::to_value(catalog::get("sso_login_failed").unwrap()).unwrap();
+        let known = ["category", "surface", "outcome", "read_only", "summary", "target", "resources"];
+        assert!(
+            known.iter().all(|name| info.get(name).is_some() && guess.get(name).is_some()),
+            "the same is told of both"
+        );
+    }
 }

@@ -19,6 +19,7 @@ use super::time;
 use crate::{
     cli::Span,
     config::Config,
+    engine::Duty,
     hinted,
     lake::{Here, Lake},
     misused, output,
@@ -92,16 +93,29 @@ async fn here_in(config: &Config, wish: &Wish, here: &Here, shown: &Shown) -> Re
         });
     }
     let data = config.data_dir()?;
-    let mut collectors = Vec::new();
+    let (mut collectors, mut duties) = (Vec::new(), Vec::new());
     for prepared in service::prepare_all(config, &data).await? {
-        if wish.source.as_ref().is_none_or(|name| *name == prepared.options.info.id) {
+        let name = prepared.options.info.id.clone();
+        if wish.source.as_ref().is_none_or(|wanted| *wanted == name) {
+            // Two that read one source would each believe that only they have read.
+            duties.push(here.store.await_duty(&Duty::of_source(&name)).await?);
             let store = Arc::new(here.store.clone());
             let service::Prepared { options, upstream, budget } = prepared;
             collectors.push(Arc::new(Collector::new(options, upstream, budget, store)));
         }
     }
     let (_stopper, stop) = collect::stop();
-    service::fulfil(&collectors, wish, &stop, &|word| shown.hear(word)).await;
+    let tell = |word| shown.hear(word);
+    let lost = async {
+        futures::future::select_all(duties.iter_mut().map(|duty| Box::pin(duty.lost()))).await;
+    };
+    tokio::select! {
+        () = service::fulfil(&collectors, wish, &stop, &tell) => {}
+        () = lost => return Err(hinted("another process collects from now on", "run the command there, or again later")),
+    }
+    for duty in duties {
+        duty.end().await?;
+    }
     here.store.checkpoint().await?;
     Ok(())
 }

@@ -15,28 +15,37 @@ use tokio::io::AsyncReadExt;
 
 use crate::{
     cli::{Import, ListFormat, QueryFormat},
-    config::Config,
+    config::{Config, RESERVED},
     enriching,
     lake::{Here, Lake},
     log, misused, output,
     remote::Remote,
+    served::OWN_SOURCE,
     service::Summary,
 };
 
 pub async fn run(config: &Config, words: &Import) -> Result<ExitCode> {
-    let is_plain = |sign: char| sign.is_ascii_alphanumeric() || matches!(sign, '-' | '_' | '.');
-    if words.source.is_empty() || words.source.len() > 64 || !words.source.chars().all(is_plain) {
-        return Err(misused(
-            format!("--source: {:?} is no name of a source", words.source),
-            "use 1 to 64 letters, digits, `-`, `_` or `.`",
-        ));
-    }
+    check_name(&words.source)?;
     let summary = match Lake::open(config, "import").await? {
         Lake::Here(here) => here_in(config, words, &here).await?,
         Lake::There(remote) => over(words, &remote).await?,
     };
     tell(&summary, words.format)?;
     Ok(if summary.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn check_name(source: &str) -> Result<()> {
+    let is_plain = |sign: char| sign.is_ascii_alphanumeric() || matches!(sign, '-' | '_' | '.');
+    if source.is_empty() || source.len() > 64 || !source.chars().all(is_plain) {
+        return Err(misused(
+            format!("--source: {source:?} is no name of a source"),
+            "use 1 to 64 letters, digits, `-`, `_` or `.`",
+        ));
+    }
+    if source == OWN_SOURCE {
+        return Err(misused(format!("--source: {source}: {RESERVED}"), "use another name, such as `import`"));
+    }
+    Ok(())
 }
 
 /// Into the store of this process.

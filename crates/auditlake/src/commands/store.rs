@@ -17,7 +17,7 @@ use crate::{
     hinted, log, misused,
     moving::{
         Files, Side, Step, copy,
-        proof::{Line, compare},
+        proof::{EXPIRED, Line, compare},
     },
     output,
 };
@@ -33,6 +33,7 @@ pub async fn run(config: &Config, words: &Store) -> Result<ExitCode> {
             let (from, to) = open(config, sides, "store compare", false).await?;
             let lines = compare(&from.store, &to.store).await?;
             output::write_list(&lines, &COLUMNS, *format)?;
+            tell_of_expired(&lines);
             from.close().await?;
             to.close().await?;
             Ok(if lines.iter().all(|line| line.same) { ExitCode::SUCCESS } else { ExitCode::from(FOUND) })
@@ -44,18 +45,20 @@ async fn open(config: &Config, sides: &Sides, command: &str, makes: bool) -> Res
     if sides.from == sides.to {
         return Err(misused("--from and --to are the same", "name two stores"));
     }
-    let from = match makes {
+    let mut from = match makes {
         true => Side::source(config, &sides.source(), command).await?,
         false => Side::either(config, &sides.source(), command).await?,
     };
-    let to = match makes {
+    let mut to = match makes {
         true => Side::target(config, &sides.target(), command).await?,
         false => Side::either(config, &sides.target(), command).await?,
     };
-    match from.is(&to) {
-        true => Err(misused("--from and --to are the same", "name two stores")),
-        false => Ok((from, to)),
+    if from.is(&to).await? {
+        return Err(misused("--from and --to are the same", "name two stores"));
     }
+    from.keep().await?;
+    to.keep().await?;
+    Ok((from, to))
 }
 
 async fn copied(config: &Config, words: &StoreCopy) -> Result<ExitCode> {
@@ -75,16 +78,18 @@ async fn copied(config: &Config, words: &StoreCopy) -> Result<ExitCode> {
         Step::State => log::say("everything is copied: now both sides are read from end to end and compared"),
     };
     copy(&from.store, &to.store, words.rows.max(1), tell).await?;
-    let count = files.as_ref().map(Files::copy).transpose()?;
     let lines = compare(&from.store, &to.store).await?;
     output::write_list(&lines, &COLUMNS, words.format)?;
+    tell_of_expired(&lines);
     let wrong: Vec<&str> = lines.iter().filter(|line| !line.same).map(|line: &Line| line.what).collect();
     if !wrong.is_empty() {
         return Err(hinted(
             format!("{} is not what {} holds: {} differ", to.place, from.place, wrong.join(", ")),
-            "the target stays closed to everything else: empty it and copy again",
+            "the target stays closed to everything else: empty it and copy again. That is how it is, too, where what was copied already \
+             was changed in the source before the copy went on, such as by `auditlake enrich`",
         ));
     }
+    let count = files.as_ref().map(Files::copy).transpose()?;
     to.store.set_progress(None).await?;
     match (count, &from.data) {
         (Some(0), _) => {}
@@ -101,6 +106,18 @@ async fn copied(config: &Config, words: &StoreCopy) -> Result<ExitCode> {
     from.close().await?;
     to.close().await?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What a server deletes by itself is no difference.
+fn tell_of_expired(lines: &[Line]) {
+    if let Some(line) = lines.iter().find(|line| line.what == EXPIRED)
+        && line.from.max(line.to) > 0
+    {
+        log::say(format!(
+            "activities at the end of their retention ({} here, {} there) were not compared: the server deletes them",
+            line.from, line.to
+        ));
+    }
 }
 
 /// The files beside the stores: those of a server are in the directory that `--data` names, if it does.

@@ -74,7 +74,7 @@ pub const SETTINGS: &[Setting] = &[
         Kind::Switch,
         "false",
         "true",
-        "a reverse proxy with TLS stands before it: cookies are for TLS alone, and its `X-Forwarded-For` is believed",
+        "a reverse proxy with TLS stands before it: a login is needed, cookies are for TLS alone, and its `X-Forwarded-For` is believed",
     ),
     setting(
         "server",
@@ -144,7 +144,7 @@ pub const SETTINGS: &[Setting] = &[
         Kind::Text,
         "the embedded engine",
         "clickhouse+https://auditlake@db.example.com:8443/auditlake",
-        "a ClickHouse server that holds the data instead; `--store` counts more. [scale.md](scale.md) tells of it",
+        "a ClickHouse server that holds the data instead; `--store` counts more. [operations/scale.md](operations/scale.md) tells of it",
     ),
     setting(
         "store",
@@ -169,9 +169,9 @@ pub const SETTINGS: &[Setting] = &[
         "feed",
         "requests_per_minute",
         Kind::Whole,
-        "600",
         "6000",
-        "the budget of the served feed, all its keys together",
+        "600",
+        "the budget of the served feed, all its keys together; upstream's own is 600",
     ),
     setting("feed", "serve_own_reads", Kind::Switch, "false", "true", "whether the served feed shows who read it, too"),
     setting(

@@ -15,10 +15,13 @@ use serde::Deserialize;
 use toml::{Table, Value};
 
 use super::SETTINGS;
-use crate::hinted;
+use crate::{hinted, served::OWN_SOURCE};
 
 /// How to get a key that works.
 pub const NEW_KEY: &str = "make a Compliance Access Key (sk-ant-api01-…) with the scope read:compliance_activities, in the organization's settings under Data and privacy";
+
+/// Why no source may be named as our own is.
+pub const RESERVED: &str = "what is kept under this name is who read the served feed, and the feed leaves it out";
 
 /// A command that prints a key takes no longer: a vault that hangs must not stop everything else.
 const COMMAND_PATIENCE: Duration = Duration::from_secs(30);
@@ -115,6 +118,9 @@ impl SourceConfig {
         let is_plain = |sign: char| sign.is_ascii_alphanumeric() || matches!(sign, '-' | '_' | '.');
         if self.name.is_empty() || self.name.len() > 64 || !self.name.chars().all(is_plain) {
             return Err(anyhow!("`name` must be 1 to 64 letters, digits, `-`, `_` or `.`"));
+        }
+        if self.name == OWN_SOURCE {
+            return Err(anyhow!("`name`: {RESERVED}; give it another name"));
         }
         if !(5.0..=86_400.0).contains(&self.interval_seconds) {
             return Err(anyhow!("`interval_seconds` must be at least 5, and at most a day"));
@@ -242,5 +248,18 @@ impl SourceConfig {
         let text = String::from_utf8(output.stdout)
             .map_err(|_| anyhow!("source {}: key_command printed no text", self.name))?;
         Ok(text.trim().to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_own_name_is_reserved() {
+        let named = |name: &str| SourceConfig { name: name.to_owned(), ..SourceConfig::default() }.check();
+        assert!(named("auditlake-eu").is_ok() && named("anthropic").is_ok());
+        let error = named(OWN_SOURCE).unwrap_err().to_string();
+        assert!(error.contains(RESERVED) && error.ends_with("give it another name"), "{error}");
     }
 }

@@ -1,6 +1,6 @@
 //! `[store]`: the embedded engine's share of the machine, or the ClickHouse server that holds the data instead.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result};
 use secrecy::SecretString;
@@ -34,6 +34,9 @@ impl Default for Store {
         }
     }
 }
+
+/// A right to write may last so long. Shorter, and a process that is held up for a moment loses it.
+const LEASES: std::ops::RangeInclusive<u64> = 1..=600;
 
 const FORM: &str = "write clickhouse://user@host:8123/database, or clickhouse+https://user@host:8443/database";
 
@@ -97,25 +100,68 @@ fn parse(text: &str, cluster: Option<String>, password: Option<SecretString>) ->
             "set AUDITLAKE_STORE_PASSWORD or store.password_file instead",
         ));
     }
-    let is_compressed = match (url.query(), url.fragment()) {
-        (None | Some("compression=lz4"), None) => true,
-        (Some("compression=none"), None) => false,
-        _ => return Err(wrong("what follows the database is not understood: only ?compression=lz4 or none may")),
-    };
-    let database = url.path().trim_matches('/');
-    let is_plain = |sign: char| sign.is_ascii_alphanumeric() || sign == '_';
-    if !database.chars().all(is_plain) || database.starts_with(|sign: char| sign.is_ascii_digit()) {
-        return Err(wrong("the database's name has other signs than letters, digits and `_`"));
+    if url.fragment().is_some() {
+        return Err(wrong("what follows `#` is not understood"));
     }
+    let (mut is_compressed, mut lease) = (true, store_clickhouse::Options::LEASE);
+    for (name, value) in url.query_pairs() {
+        match (name.as_ref(), value.as_ref()) {
+            ("compression", "lz4") => is_compressed = true,
+            ("compression", "none") => is_compressed = false,
+            ("lease", text) => {
+                let seconds = text.strip_suffix('s').and_then(|text| text.parse().ok());
+                let seconds = seconds.filter(|seconds| LEASES.contains(seconds));
+                let seconds = seconds.ok_or_else(|| wrong("lease is not from 1s to 600s"))?;
+                lease = Duration::from_secs(seconds);
+            }
+            _ => {
+                return Err(wrong(
+                    "behind the database only ?compression=lz4 or none, and lease=30s or the like, may stand",
+                ));
+            }
+        }
+    }
+    let database = url.path().trim_matches('/');
+    let is_plain = |sign: char| sign.is_ascii_alphanumeric() || matches!(sign, '_' | '-');
+    if !database.chars().all(is_plain) {
+        return Err(wrong("the database's name has other signs than letters, digits, `_` and `-`"));
+    }
+    let user = decoded(url.username()).ok_or_else(|| wrong("the user's name is not UTF-8"))?;
     Ok(store_clickhouse::Options {
         url: format!("{scheme}://{host}:{}", url.port().unwrap_or(port)),
         database: if database.is_empty() { "auditlake".to_owned() } else { database.to_owned() },
-        user: if url.username().is_empty() { "default".to_owned() } else { url.username().to_owned() },
+        user: if user.is_empty() { "default".to_owned() } else { user },
         password,
         cluster,
         is_compressed,
-        lease: store_clickhouse::Options::LEASE,
+        lease,
     })
+}
+
+/// The text that a part of a URL stands for: signs that have a meaning there are written as `%` and their number.
+fn decoded(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(sign) = rest.chars().next() {
+        let number = rest.strip_prefix('%').and_then(|rest| u8::from_str_radix(rest.get(..2)?, 16).ok());
+        let length = if number.is_some() { 3 } else { sign.len_utf8() };
+        match number {
+            Some(byte) => bytes.push(byte),
+            None => bytes.extend_from_slice(&rest.as_bytes()[..length]),
+        }
+        rest = &rest[length..];
+    }
+    String::from_utf8(bytes).ok()
+}
+
+/// Whether a password would go over a network where others can read it.
+pub fn is_open(options: &store_clickhouse::Options) -> bool {
+    let is_near = |url: &reqwest::Url| match url.host_str().unwrap_or_default() {
+        "localhost" => true,
+        host => host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback()),
+    };
+    let url = reqwest::Url::parse(&options.url).ok();
+    options.password.is_some() && url.is_some_and(|url| url.scheme() == "http" && !is_near(&url))
 }
 
 #[cfg(test)]
@@ -136,16 +182,40 @@ mod tests {
             (options.url.as_str(), options.user.as_str(), options.database.as_str()),
             ("https://[2001:db8::1]:8443", "default", "auditlake")
         );
+        let options = parse("clickhouse://ann%40example.com@h/my-logs?lease=2s&compression=none", None, None).unwrap();
+        assert_eq!((options.user.as_str(), options.database.as_str()), ("ann@example.com", "my-logs"));
+        assert_eq!((options.lease, options.is_compressed), (Duration::from_secs(2), false));
+        assert_eq!(parse("clickhouse://%E2%9C%93@h/d", None, None).unwrap().user, "✓");
         for wrong in [
             "clickhouse",
             "postgres://h/d",
             "clickhouse://u:secret@h/d",
+            "clickhouse://%FF@h/d",
+            "clickhouse://h/d?lease=0s",
+            "clickhouse://h/d?lease=601s",
+            "clickhouse://h/d?lease=2",
+            "clickhouse://h/d#x",
             "clickhouse://h/d?x=1",
             "clickhouse://h/a/b",
             "clickhouse:///d",
         ] {
             let error = parse(wrong, None, None).map(drop).unwrap_err();
             assert!(!format!("{error:#}").contains("secret"), "{error:#}");
+        }
+    }
+
+    #[test]
+    fn knows_whose_password_others_could_read() {
+        for (url, is_seen) in [
+            ("clickhouse://h/d", true),
+            ("clickhouse://192.0.2.1/d", true),
+            ("clickhouse+https://h/d", false),
+            ("clickhouse://localhost/d", false),
+            ("clickhouse://127.0.0.2/d", false),
+            ("clickhouse://[::1]/d", false),
+        ] {
+            assert_eq!(is_open(&parse(url, None, Some("secret".to_owned().into())).unwrap()), is_seen, "{url}");
+            assert!(!is_open(&parse(url, None, None).unwrap()), "{url}");
         }
     }
 }

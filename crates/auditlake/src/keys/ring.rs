@@ -82,7 +82,7 @@ impl Keys for KeyRing {
         match held.keys.get(&hash) {
             _ if held.is_broken => Err(KeyError::Unavailable),
             None => Err(KeyError::Unknown),
-            Some(key) if key.revoked_at.is_some() => Err(KeyError::Revoked),
+            Some(key) if key.revoked_at.is_some() => Err(KeyError::Revoked { id: key.id.clone() }),
             Some(key) => Ok(KeyIdentity {
                 id: key.id.clone(),
                 scopes: key.scopes.clone(),

@@ -24,7 +24,7 @@ async fn a_running_service_takes_up_what_changes() {
     let (other, other_text) = store.create(new("lake")).unwrap();
     assert!(ring.identify(shown(&other_text)).await.is_ok());
     let revoked = store.revoke(&key.id).unwrap();
-    assert_eq!(ring.identify(text).await, Err(KeyError::Revoked));
+    assert_eq!(ring.identify(text).await, Err(KeyError::Revoked { id: key.id.clone() }), "who still uses it is known");
     assert_eq!(store.revoke(&key.id).unwrap(), revoked, "the first time counts");
     assert_eq!(ring.identify(shown(&other_text)).await.unwrap().id, other.id);
     assert!(store.revoke("apikey_none").unwrap_err().to_string().contains("there is no key apikey_none"));

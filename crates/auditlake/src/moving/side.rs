@@ -23,8 +23,9 @@ pub struct Side {
     pub data: Option<DataDir>,
     /// Its name for people.
     pub place: String,
+    role: Role,
     _owner: Option<Owner>,
-    holding: Option<JoinHandle<()>>,
+    keeping: Option<JoinHandle<()>>,
 }
 
 /// What a side is opened for.
@@ -62,7 +63,7 @@ impl Sides {
 }
 
 impl Side {
-    /// Opens what must be there, to be read; nobody else writes while it is open.
+    /// Opens what must be there, to be read while nobody writes.
     pub async fn source(config: &Config, named: &Named<'_>, command: &str) -> Result<Side> {
         Self::open(config, named, command, Role::Source).await
     }
@@ -79,36 +80,8 @@ impl Side {
 
     async fn open(config: &Config, named: &Named<'_>, command: &str, role: Role) -> Result<Side> {
         let place = named.place.to_owned();
-        if place.starts_with("clickhouse") {
-            let mut settings = config.store.clone();
-            if let Some(path) = named.password_file {
-                (settings.password, settings.password_file) = (None, Some(path.clone()));
-            }
-            let cluster = named.cluster.or(config.store.cluster.as_ref()).cloned();
-            let options = server_at(&place, cluster, &settings).await?;
-            if role != Role::Target
-                && store_clickhouse::schema_version(&options).await.with_context(|| cannot(&place))?.is_none()
-            {
-                return Err(hinted(
-                    format!("there is no store in {place}"),
-                    "name the database that holds the deployment",
-                ));
-            }
-            let store = ClickStore::open(options).await.with_context(|| cannot(&place))?;
-            let kept = || format!("cannot keep others from writing to {place}");
-            let holding = match role {
-                Role::Source => {
-                    whole(&store).await?;
-                    store.claim().await.with_context(kept)?;
-                    Some(tokio::spawn(store.clone().hold()))
-                }
-                Role::Target => {
-                    store.claim_to_move().await.with_context(kept)?;
-                    Some(tokio::spawn(store.clone().hold_to_move()))
-                }
-                Role::Either => None,
-            };
-            return Ok(Side { store: Store::Click(store), data: None, place, _owner: None, holding });
+        if place.contains("://") {
+            return Self::server(config, named, role).await;
         }
         let data = DataDir::new(PathBuf::from(&place));
         if role != Role::Target && !data.has_store() {
@@ -119,26 +92,56 @@ impl Side {
         }
         let owner = data.own_alone(command)?;
         let store = DuckStore::open(config.store_options(&data)).with_context(|| cannot(&place))?;
-        if role == Role::Source {
-            whole(&store).await?;
-        }
-        Ok(Side { store: Store::Duck(store), data: Some(data), place, _owner: Some(owner), holding: None })
+        Ok(Side { store: Store::Duck(store), data: Some(data), place, role, _owner: Some(owner), keeping: None })
     }
 
-    /// Whether both are the same.
-    pub fn is(&self, other: &Side) -> bool {
-        let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
-        match (&self.data, &other.data) {
-            (Some(one), Some(other)) => real(one.path()) == real(other.path()),
-            (None, None) => self.place == other.place,
-            _ => false,
+    async fn server(config: &Config, named: &Named<'_>, role: Role) -> Result<Side> {
+        let place = named.place.to_owned();
+        let mut settings = config.store.clone();
+        if let Some(path) = named.password_file {
+            (settings.password, settings.password_file) = (None, Some(path.clone()));
         }
+        let cluster = named.cluster.or(config.store.cluster.as_ref()).cloned();
+        let options = server_at(&place, cluster, &settings).await?;
+        if role != Role::Target
+            && store_clickhouse::schema_version(&options).await.with_context(|| cannot(&place))?.is_none()
+        {
+            return Err(hinted(format!("there is no store in {place}"), "name the database that holds the deployment"));
+        }
+        let store = ClickStore::open(options).await.with_context(|| cannot(&place))?;
+        Ok(Side { store: Store::Click(store), data: None, place, role, _owner: None, keeping: None })
+    }
+
+    /// Keeps others from writing to it, and looks whether it can be what it is opened for.
+    pub async fn keep(&mut self) -> Result<()> {
+        if self.role == Role::Source {
+            whole(&self.store).await?;
+        }
+        let Store::Click(store) = &self.store else { return Ok(()) };
+        let kept = match self.role {
+            Role::Source => store.claim().await,
+            Role::Target => store.claim_to_move().await,
+            Role::Either => return Ok(()),
+        };
+        kept.with_context(|| format!("cannot keep others from writing to {}", self.place))?;
+        self.keeping = self.store.attend();
+        Ok(())
+    }
+
+    /// Whether both are the same, however they are spelt.
+    pub async fn is(&self, other: &Side) -> Result<bool> {
+        let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        Ok(match (&self.data, &other.data, &self.store, &other.store) {
+            (Some(one), Some(other), ..) => real(one.path()) == real(other.path()),
+            (_, _, Store::Click(one), Store::Click(other)) => one.identity().await? == other.identity().await?,
+            _ => false,
+        })
     }
 
     /// Lets go of it.
     pub async fn close(self) -> Result<()> {
-        if let Some(holding) = &self.holding {
-            holding.abort();
+        if let Some(keeping) = &self.keeping {
+            keeping.abort();
         }
         Ok(self.store.checkpoint().await?)
     }
@@ -146,8 +149,8 @@ impl Side {
 
 impl Drop for Side {
     fn drop(&mut self) {
-        if let Some(holding) = &self.holding {
-            holding.abort();
+        if let Some(keeping) = &self.keeping {
+            keeping.abort();
         }
     }
 }

@@ -23,11 +23,12 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
+use super::Origin;
 use crate::keys::short_id;
 
 /// The time between two commits.
 const PAUSE: Duration = Duration::from_secs(1);
-/// So many requests may wait to be written down. The default budget lets ten a second through.
+/// So many requests may wait to be written down. The default budget lets a hundred a second through.
 const QUEUE: usize = 8_192;
 /// Requests that were refused cost nobody's budget, so anybody can send them: of these, so many a minute are written down.
 const REFUSED: u32 = 600;
@@ -52,7 +53,7 @@ pub struct Writing {
 struct Scribe {
     lake: Arc<dyn Engine>,
     source: SourceInfo,
-    base_url: String,
+    origin: Origin,
     enricher: Arc<Enricher>,
     lost: Arc<AtomicU64>,
     /// Written, not yet committed.
@@ -60,16 +61,16 @@ struct Scribe {
 }
 
 impl ReadLog {
-    /// Begins to write for `source`; urls are said to lie below `base_url`.
+    /// Begins to write for `source`; urls are said to lie below `origin`.
     pub fn start(
         lake: Arc<dyn Engine>,
         source: SourceInfo,
-        base_url: String,
+        origin: Origin,
         enricher: Arc<Enricher>,
     ) -> (ReadLog, Writing) {
         let (queue, queued) = mpsc::channel(QUEUE);
         let lost = Arc::new(AtomicU64::new(0));
-        let scribe = Scribe { lake, source, base_url, enricher, lost: lost.clone(), held: Vec::new() };
+        let scribe = Scribe { lake, source, origin, enricher, lost: lost.clone(), held: Vec::new() };
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(scribe.work(queued, stopped));
         (ReadLog { queue, lost, refused: Mutex::new((Instant::now(), REFUSED)) }, Writing { stop, task })
@@ -89,16 +90,11 @@ impl ReadLog {
 
 impl AccessLog for ReadLog {
     fn record(&self, access: Access) {
-        let has_room = !is_refused(&access) || self.has_room_for_refused();
+        let has_room = access.is_charged || self.has_room_for_refused();
         if !has_room || self.queue.try_send(access).is_err() {
             self.lost.fetch_add(1, Ordering::Relaxed);
         }
     }
-}
-
-/// Whether a request was turned away before it cost anything.
-fn is_refused(access: &Access) -> bool {
-    access.key_id.is_none() || access.status == 429
 }
 
 impl Writing {
@@ -145,7 +141,7 @@ impl Scribe {
 
     fn hold(&mut self, access: Option<Access>) {
         let Some(access) = access else { return };
-        self.held.push(activity(&access, &self.base_url));
+        self.held.push(activity(&access, &self.origin.of(access.host.as_deref())));
     }
 
     /// Commits what is held; keeps it for the next time if that fails.
@@ -183,7 +179,7 @@ impl Scribe {
 }
 
 /// The activity that a request leaves, in upstream's form.
-fn activity(access: &Access, base_url: &str) -> String {
+pub(super) fn activity(access: &Access, origin: &str) -> String {
     let ip = access.ip.map_or_else(|| "0.0.0.0".to_owned(), |ip| ip.to_canonical().to_string());
     // The catalogue has these methods only. Any other was answered 405, which the status says.
     let method = match access.method.as_str() {
@@ -204,14 +200,9 @@ fn activity(access: &Access, base_url: &str) -> String {
         "type": "compliance_api_accessed",
         "request_id": access.request_id,
         "request_method": method,
-        "url": format!("{base_url}{}", access.url),
+        "url": format!("{origin}{}", access.url),
         "status_code": access.status,
         "request_body": null,
     })
     .to_string()
-}
-
-#[cfg(test)]
-pub(super) fn activity_of(access: &Access) -> String {
-    activity(access, "http://127.0.0.1:8420")
 }

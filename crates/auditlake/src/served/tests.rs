@@ -1,5 +1,8 @@
 //! The served feed over a lake of its own: a real store, the real router, no network.
 
+mod contract;
+mod strangers;
+
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use activity::Activity;
@@ -15,7 +18,7 @@ use jiff::Timestamp;
 use store_duckdb::{DuckStore, Options};
 use tower::ServiceExt;
 
-use super::{access::activity_of, *};
+use super::{access::activity, *};
 use crate::keys::{KeyStore, NewKey, shown};
 
 /// A lake, its feed and a key to it.
@@ -69,9 +72,10 @@ fn sample(count: usize) -> Vec<String> {
             let at = Timestamp::from_second(1_780_000_000 + number as i64 / 3).unwrap();
             let kind = ["claude_chat_viewed", "sso_login_failed", "quite_new_thing"][number % 3];
             let organization = ["null", "\"org_1\"", "\"org_2\""][number % 7 % 3];
+            let uuid = organization.replace("org_", "abcdef01-2345-6789-abcd-ef012345670");
             format!(
                 "{{\"id\":\"activity_{:05}\", \"created_at\":\"{at}\",\"type\":\"{kind}\",\"organization_id\":{organization},\
-                 \"organization_uuid\":null,\"actor\":{{\"type\":\"user_actor\",\"user_id\":\"user_{}\"}},\"x\":\"\\u00e9\",\"n\":1.50}}",
+                 \"organization_uuid\":{uuid},\"actor\":{{\"type\":\"user_actor\",\"user_id\":\"user_{}\"}},\"x\":\"\\u00e9\",\"n\":1.50}}",
                 number * 7919 % 100_000,
                 number % 5
             )
@@ -83,8 +87,11 @@ impl Lake {
     async fn get(&self, key: &str, query: &str) -> (StatusCode, HeaderMap, Bytes) {
         let request =
             Request::get(format!("{}?{query}", feed::PATH)).header("x-api-key", key).header("user-agent", "t/1");
-        let answer = self.router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
-        let (parts, body) = answer.into_parts();
+        self.ask(request.body(Body::empty()).unwrap()).await
+    }
+
+    async fn ask(&self, request: Request<Body>) -> (StatusCode, HeaderMap, Bytes) {
+        let (parts, body) = self.router.clone().oneshot(request).await.unwrap().into_parts();
         (parts.status, parts.headers, to_bytes(body, usize::MAX).await.unwrap())
     }
 
@@ -196,9 +203,18 @@ async fn readers_leave_an_activity_each() {
         answered.insert(headers["request-id"].to_str().unwrap().to_owned());
     }
     assert_eq!(lake.page("limit=5000").await.data.len(), 5, "the feed does not show them");
-    let key = KeyStore::new(&lake.data).list().unwrap()[0].id.clone();
+    let keys = KeyStore::new(&lake.data);
+    let key = keys.list().unwrap()[0].id.clone();
+    for (method, path) in [("GET", "/v1/messages"), ("DELETE", feed::PATH)] {
+        let request = Request::builder().method(method).uri(path).header("x-api-key", &lake.key);
+        let (_, headers, _) = lake.ask(request.body(Body::empty()).unwrap()).await;
+        assert!(headers.contains_key("anthropic-ratelimit-requests-remaining"), "{method} {path}");
+        answered.insert(headers["request-id"].to_str().unwrap().to_owned());
+    }
+    keys.revoke(&key).unwrap();
+    answered.insert(lake.get(&lake.key, "").await.1["request-id"].to_str().unwrap().to_owned());
     let reads = lake.reads().await;
-    assert_eq!(reads.len(), 4);
+    assert_eq!(reads.len(), 7);
     let mut seen = Vec::new();
     for raw in &reads {
         let value: serde_json::Value = serde_json::from_str(raw).unwrap();
@@ -211,7 +227,36 @@ async fn readers_leave_an_activity_each() {
         }
     }
     seen.sort();
-    assert_eq!(seen, [(200, key.clone()), (400, key), (401, "unknown".into())]);
+    let mut expected = [200, 400, 401, 404, 405].map(|status| (status, key.clone())).to_vec();
+    expected.insert(3, (401, "unknown".into()));
+    assert_eq!(seen, expected);
+}
+
+/// The address and the URL of what a request with these headers leaves behind.
+async fn left_behind(change: impl FnOnce(&mut Config), headers: &[(&str, &str)]) -> (String, String) {
+    let lake = lake(&sample(1), change).await;
+    let mut request = Request::get(format!("{}?limit=1", feed::PATH)).header("x-api-key", &lake.key);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    assert_eq!(lake.ask(request.body(Body::empty()).unwrap()).await.0, StatusCode::OK);
+    let value: serde_json::Value = serde_json::from_str(&lake.reads().await[0]).unwrap();
+    let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+    (text(&value["actor"]["ip_address"]), text(&value["url"]).replace("/v1/compliance/activities?limit=1", ""))
+}
+
+#[tokio::test]
+async fn it_is_told_who_asked_and_where() {
+    let told = [("host", "lake.example.com"), ("x-forwarded-for", "192.0.2.1, 203.0.113.9")];
+    let seen = left_behind(|_| {}, &told).await;
+    assert_eq!(seen, ("0.0.0.0".into(), "http://127.0.0.1:8420".into()), "a stranger's words count for nothing");
+    let proxied = |config: &mut Config| {
+        config.server.behind_proxy = true;
+        config.server.hosts = vec!["lake.example.com".into()];
+    };
+    assert_eq!(left_behind(proxied, &told).await, ("203.0.113.9".into(), "https://lake.example.com".into()));
+    let secured = |config: &mut Config| config.server.tls_cert = Some("lake.crt".into());
+    assert_eq!(left_behind(secured, &[("host", "localhost:8420")]).await.1, "https://localhost:8420");
 }
 
 #[tokio::test]
@@ -245,12 +290,14 @@ fn an_activity_of_a_reader() {
         status: 200,
         request_id: "req_011".into(),
         key_id: Some("apikey_01A".into()),
+        is_charged: true,
+        host: None,
         ip: Some("::ffff:192.0.2.7".parse().unwrap()),
         user_agent: None,
         activities: 1,
         elapsed: Duration::ZERO,
     };
-    let mut value: serde_json::Value = serde_json::from_str(&activity_of(&access)).unwrap();
+    let mut value: serde_json::Value = serde_json::from_str(&activity(&access, "http://127.0.0.1:8420")).unwrap();
     assert!(value["id"].as_str().unwrap().starts_with("activity_01"));
     value["id"] = "activity_01…".into();
     insta::assert_snapshot!(value.to_string(), @r#"{"id":"activity_01…","created_at":"2026-10-01T08:09:10.500000Z","organization_id":null,"organization_uuid":null,"actor":{"type":"api_actor","api_key_id":"apikey_01A","ip_address":"192.0.2.7","user_agent":""},"type":"compliance_api_accessed","request_id":"req_011","request_method":"GET","url":"http://127.0.0.1:8420/v1/compliance/activities?limit=1&x=\"","status_code":200,"request_body":null}"#);

@@ -18,13 +18,13 @@ use axum::{
     routing::get,
 };
 use collect::{Phase, SourceState};
-use detect::{Own, Rules, Watch, silence};
+use detect::{Own, Rules, SUBSCRIBER, Watch, silence};
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use tokio::{sync::watch, task::JoinHandle};
 use web::{ApiError, Who};
 
-use super::watch::Sources;
+use super::{duty::becomes, watch::Sources};
 use crate::{
     config::{Config, Detect},
     datadir::DataDir,
@@ -36,26 +36,83 @@ const LISTEN: Duration = Duration::from_secs(30);
 /// A caller who asks for what is detected waits no longer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// After the store has failed, detection is begun again after so long.
+const STORE_WAIT: Duration = Duration::from_secs(2);
+/// How often whoever does not detect looks how far another process has come.
+const LOOK: Duration = Duration::from_secs(1);
+
 /// What runs.
 pub struct Detection {
     work: Vec<JoinHandle<()>>,
     progress: watch::Receiver<u64>,
 }
 
-/// Begins to detect.
+/// Begins to detect, for as long as it is this process's to do.
 pub async fn start(
     config: &Config,
     data: &DataDir,
     store: &Store,
     sources: Arc<Sources>,
     closing: &watch::Receiver<bool>,
+    is_ours: watch::Receiver<bool>,
 ) -> Result<Detection> {
-    let rules = Rules::read(config.own_rules(data));
-    let watch = Watch::new(Arc::new(store.clone()), rules).await?;
-    let progress = watch.progress();
     let own = config.own_rules(data);
+    let (told, progress) = watch::channel(store.position(SUBSCRIBER).await?);
+    let detecting = detect(own.clone(), store.clone(), is_ours, closing.clone(), told);
     let listening = listen(config.detect.clone(), own, store.clone(), sources, closing.clone());
-    Ok(Detection { work: vec![tokio::spawn(watch.run(closing.clone())), tokio::spawn(listening)], progress })
+    Ok(Detection { work: vec![tokio::spawn(detecting), tokio::spawn(listening)], progress })
+}
+
+/// Detects until the service ends. While another process does, it is only looked how far that one has come.
+async fn detect(
+    own: Own,
+    store: Store,
+    mut is_ours: watch::Receiver<bool>,
+    mut closing: watch::Receiver<bool>,
+    told: watch::Sender<u64>,
+) {
+    loop {
+        if !*is_ours.borrow_and_update() {
+            tokio::select! {
+                () = ended(&mut closing) => return,
+                () = becomes(&mut is_ours, true) => continue,
+                () = look_on(&store, &told) => return,
+            }
+        }
+        // Anew each time: another process may have been at work since.
+        let watch = match Watch::new(Arc::new(store.clone()), Rules::read(own.clone())).await {
+            Ok(watch) => watch,
+            Err(error) => {
+                tracing::error!(%error, "detection has to try again");
+                tokio::time::sleep(STORE_WAIT).await;
+                continue;
+            }
+        };
+        let mut progress = watch.progress();
+        let follow = async {
+            loop {
+                told.send_replace(*progress.borrow_and_update());
+                if progress.changed().await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            }
+        };
+        tokio::select! {
+            () = watch.run(closing.clone()) => return,
+            () = becomes(&mut is_ours, false) => {}
+            () = follow => {}
+        }
+    }
+}
+
+/// Tells how far another process has come, for ever.
+async fn look_on(store: &Store, told: &watch::Sender<u64>) {
+    loop {
+        tokio::time::sleep(LOOK).await;
+        if let Ok(position) = store.position(SUBSCRIBER).await {
+            told.send_replace(position);
+        }
+    }
 }
 
 impl Detection {

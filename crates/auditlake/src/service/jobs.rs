@@ -1,5 +1,7 @@
 //! `POST /api/v1/collect`: a span that a command wants read, as the sources are this process's own. The answer tells how
 //! far it is, a JSON object a line, and ends with a report for each source. Whoever hangs up stops it; asking again goes on.
+//!
+//! `POST /api/v1/asked`: requests to a feed that another command has made with a source's key: they are this deployment's own.
 
 use std::{
     collections::BTreeMap,
@@ -14,7 +16,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::post,
 };
-use collect::{Collector, Job, JobProgress, JobReport, Stop};
+use collect::{Asked, Collector, Job, JobProgress, JobReport, Stop};
 use futures::{StreamExt, future::join_all, stream};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -29,6 +31,10 @@ impl Collectors {
     pub fn add(&self, collector: Arc<Collector>) {
         let name = collector.source().to_owned();
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(name, collector);
+    }
+
+    pub fn remove(&self, name: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
     }
 
     /// All, or the one of this name.
@@ -65,6 +71,14 @@ pub enum Word {
     Failed { source: String, message: String, hint: Option<String> },
 }
 
+/// What another command has asked a feed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Checked {
+    pub source: String,
+    pub requests: Vec<Asked>,
+}
+
 /// Does what somebody wishes, for each source at once.
 pub async fn fulfil(collectors: &[Arc<Collector>], wish: &Wish, stop: &Stop, tell: &(dyn Fn(Word) + Sync)) {
     let now = Timestamp::now();
@@ -92,7 +106,21 @@ pub async fn fulfil(collectors: &[Arc<Collector>], wish: &Wish, stop: &Stop, tel
 
 /// `closing` turns `true` when the service is about to end: what is under way stops then, and can be taken up again.
 pub fn routes(collectors: &Collectors, closing: watch::Receiver<bool>) -> Router {
-    Router::new().route("/api/v1/collect", post(take)).with_state((collectors.clone(), closing))
+    Router::new()
+        .route("/api/v1/collect", post(take))
+        .with_state((collectors.clone(), closing))
+        .merge(Router::new().route("/api/v1/asked", post(note)).with_state(collectors.clone()))
+}
+
+async fn note(State(collectors): State<Collectors>, Json(checked): Json<Checked>) -> Result<StatusCode, ApiError> {
+    for collector in collectors.named(Some(&checked.source)) {
+        collector.note(checked.requests.clone()).await.map_err(|error| {
+            let hint = error.hint().unwrap_or("look at the service's log").to_owned();
+            ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "store", &error.to_string()).hint(hint)
+        })?;
+    }
+    // A source that nobody collects here shows its requests to nobody.
+    Ok(StatusCode::NO_CONTENT)
 }
 
 async fn take(

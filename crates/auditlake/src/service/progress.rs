@@ -7,13 +7,20 @@ use std::{
 
 use collect::{Phase, SourceState};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use tokio::sync::watch;
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinSet,
+};
 
 use crate::log;
 
-/// Shows all sources until the past of each is read.
-pub async fn show(states: Vec<watch::Receiver<SourceState>>) {
-    futures::future::join_all(states.into_iter().map(|state| follow(state, log::bars()))).await;
+/// Shows each source that is begun until its past is read.
+pub async fn show(mut begun: mpsc::UnboundedReceiver<watch::Receiver<SourceState>>) {
+    let mut shown = JoinSet::new();
+    while let Some(state) = begun.recv().await {
+        shown.spawn(follow(state, log::bars()));
+    }
+    shown.join_all().await;
 }
 
 async fn follow(mut state: watch::Receiver<SourceState>, bars: &MultiProgress) {

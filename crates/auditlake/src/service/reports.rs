@@ -12,7 +12,9 @@ pub struct States(Arc<Mutex<Vec<watch::Receiver<SourceState>>>>);
 
 impl States {
     pub fn add(&self, state: watch::Receiver<SourceState>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(state);
+        let mut states = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        states.retain(is_collected);
+        states.push(state);
     }
 
     /// Asks for what they are doing now.
@@ -20,9 +22,14 @@ impl States {
         let states = self.clone();
         Arc::new(move || {
             let states = states.0.lock().unwrap_or_else(PoisonError::into_inner);
-            states.iter().map(|state| report(&state.borrow())).collect()
+            states.iter().filter(|state| is_collected(state)).map(|state| report(&state.borrow())).collect()
         })
     }
+}
+
+/// Whether there is still a collector behind a state: another process may have taken over.
+pub fn is_collected(state: &watch::Receiver<SourceState>) -> bool {
+    state.has_changed().is_ok()
 }
 
 fn report(state: &SourceState) -> SourceReport {

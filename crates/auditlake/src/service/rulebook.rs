@@ -26,6 +26,8 @@ use crate::{
 const MOST_DAYS: u32 = 90;
 /// So many of the alerts that a trial finds are shown.
 const SHOWN: usize = 20;
+/// So many earlier switches of all rules together are kept.
+const HISTORY: usize = 2_000;
 /// A reason is cut after so many characters.
 const REASON: usize = 300;
 
@@ -47,7 +49,11 @@ struct Held {
 /// What stands in the file of switches.
 #[derive(Default, Serialize, Deserialize)]
 struct Switches {
+    /// How each rule that was ever switched stands now.
     overrides: Vec<Switch>,
+    /// How they stood before, the oldest first. Whoever runs rules does not look at it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    history: Vec<Switch>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -55,6 +61,26 @@ struct Switch {
     rule: String,
     enabled: bool,
     reason: String,
+}
+
+impl Switches {
+    /// Switches a rule, and keeps how it stood.
+    fn set(&mut self, switch: Switch) {
+        let is_this = |one: &mut Switch| one.rule == switch.rule;
+        self.history.extend(self.overrides.extract_if(.., is_this));
+        self.overrides.push(switch);
+        let surplus = self.history.len().saturating_sub(HISTORY);
+        self.history.drain(..surplus);
+    }
+
+    /// What was said each time that a rule was switched, the newest first.
+    fn told(self) -> HashMap<String, Vec<String>> {
+        let mut told: HashMap<String, Vec<String>> = HashMap::new();
+        for switch in self.overrides.into_iter().chain(self.history.into_iter().rev()) {
+            told.entry(switch.rule).or_default().push(switch.reason);
+        }
+        told
+    }
 }
 
 impl Book {
@@ -89,9 +115,9 @@ impl RuleBook for Book {
         if let Some(told) = &held.told {
             return told.clone();
         }
-        let switched: HashMap<String, String> =
-            self.switches().unwrap_or_default().overrides.into_iter().map(|one| (one.rule, one.reason)).collect();
-        let list = held.rules.pack().rules.values().map(|rule| told(rule, switched.get(&rule.id))).collect();
+        let mut switches = self.switches().unwrap_or_default().told();
+        let rules = held.rules.pack().rules.values();
+        let list = rules.map(|rule| told(rule, switches.remove(&rule.id).unwrap_or_default())).collect();
         held.told.insert(Arc::new(list)).clone()
     }
 
@@ -103,7 +129,6 @@ impl RuleBook for Book {
     fn switch(&self, id: &str, on: bool, who: &str, reason: &str) -> Result<(), String> {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let mut switches = self.switches()?;
-        switches.overrides.retain(|one| one.rule != id);
         let reason: String = reason.chars().filter(|sign| !sign.is_control()).take(REASON).collect();
         let now = Timestamp::now().strftime("%-d %b %Y %H:%M UTC");
         let word = if on { "on" } else { "off" };
@@ -111,7 +136,7 @@ impl RuleBook for Book {
             "" => format!("switched {word} by {who}, {now}"),
             reason => format!("switched {word} by {who}, {now}: {reason}"),
         };
-        switches.overrides.push(Switch { rule: id.to_owned(), enabled: on, reason });
+        switches.set(Switch { rule: id.to_owned(), enabled: on, reason });
         let text = serde_json::to_string_pretty(&switches).map_err(|error| error.to_string())? + "\n";
         self.data.replace(SWITCHES, &text).map_err(|error| format!("{error:#}"))?;
         tracing::info!(rule = id, who, "a rule was switched {word}");
@@ -175,7 +200,7 @@ impl RuleBook for Book {
     }
 }
 
-fn told(rule: &Rule, switched: Option<&String>) -> RuleInfo {
+fn told(rule: &Rule, switches: Vec<String>) -> RuleInfo {
     let step = |step: &Triage| match step {
         Triage::Text(text) => Step { text: text.clone(), search: None },
         Triage::Link { text, search } => Step { text: text.clone(), search: Some(search.clone()) },
@@ -195,6 +220,27 @@ fn told(rule: &Rule, switched: Option<&String>) -> RuleInfo {
         is_builtin: rule.is_builtin,
         is_on: rule.enabled,
         can_be_tried: rule.kind.name() != "silence",
-        switched: switched.cloned(),
+        switches,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_switch_is_kept() {
+        let mut switches = Switches::default();
+        for (rule, enabled, reason) in [("a", false, "1"), ("b", false, "2"), ("a", true, "3"), ("a", false, "4")] {
+            switches.set(Switch { rule: rule.to_owned(), enabled, reason: reason.to_owned() });
+        }
+        let stands: Vec<_> = switches.overrides.iter().map(|one| (one.rule.as_str(), one.enabled)).collect();
+        assert_eq!(stands, [("b", false), ("a", false)]);
+        let text = serde_json::to_string(&switches).unwrap();
+        let told = serde_json::from_str::<Switches>(&text).unwrap().told();
+        assert_eq!(told["a"], ["4", "3", "1"]);
+        assert_eq!(told["b"], ["2"]);
+        // What an earlier version wrote has no history.
+        assert!(serde_json::from_str::<Switches>(r#"{"overrides":[]}"#).unwrap().told().is_empty());
     }
 }

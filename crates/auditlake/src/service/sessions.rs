@@ -25,10 +25,39 @@ impl SessionKeeper for SessionFile {
         kept.inspect_err(|error| tracing::warn!("everybody has to log in anew: {FILE}: {error}")).ok()
     }
 
-    fn keep(&self, sessions: &KeptSessions) {
+    fn keep(&self, sessions: &KeptSessions) -> Result<(), String> {
         let written = serde_json::to_string(sessions).map_err(anyhow::Error::from);
-        if let Err(error) = written.and_then(|text| self.0.replace(FILE, &text)) {
-            tracing::warn!("a restart will log people out: {error:#}");
+        written.and_then(|text| self.0.replace(FILE, &text)).map_err(|error| format!("{error:#}"))
+    }
+
+    fn forget(&self) -> Result<(), String> {
+        let path = self.0.path().join(FILE);
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(format!("cannot remove {}: {error}", path.display()))
+            }
+            _ => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_written_can_be_forgotten() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = SessionFile::new(&DataDir::new(dir.path().to_owned()));
+        let sessions = KeptSessions { secret: "5".repeat(64), sessions: Vec::new() };
+        assert_eq!((file.load(), file.forget()), (None, Ok(())));
+        file.keep(&sessions).unwrap();
+        assert_eq!(file.load(), Some(sessions.clone()));
+        // In the place of the file that would replace it stands something that cannot be replaced.
+        std::fs::create_dir(dir.path().join("sessions.json.new")).unwrap();
+        assert!(file.keep(&sessions).unwrap_err().contains("sessions.json"));
+        assert_eq!(file.forget(), Ok(()));
+        assert_eq!(file.load(), None);
     }
 }

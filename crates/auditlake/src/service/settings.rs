@@ -2,12 +2,12 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use web::{KeyReport, SettingsReport, SettingsSection};
+use web::{Dialect, KeyReport, SettingsReport, SettingsSection};
 
 use crate::{
     config::Config,
     datadir::DataDir,
-    enriching,
+    engine, enriching,
     keys::{KeyStore, PREFIX},
     users::UserStore,
 };
@@ -24,12 +24,17 @@ pub fn reader(
         keys: keys(&data),
         users: has_login.then(|| users(&data)),
         sections: vec![
-            service(&config, &data, listen, has_login),
+            service(&config, &data, listen),
+            access(&config, has_login),
             limits(&config),
             sources(&config),
             destinations(&config),
             files(&config, &data),
         ],
+        dialect: match config.store.dialect() {
+            engine::Dialect::Duck => Dialect::DuckDb,
+            engine::Dialect::Click => Dialect::ClickHouse,
+        },
     })
 }
 
@@ -59,30 +64,69 @@ fn section(title: &str, about: &str, rows: Vec<Vec<String>>) -> SettingsSection 
     SettingsSection { title: title.to_owned(), about: about.to_owned(), columns: Vec::new(), rows }
 }
 
-fn service(config: &Config, data: &DataDir, listen: SocketAddr, has_login: bool) -> SettingsSection {
-    let yes = |is: bool| if is { "yes" } else { "no" };
-    let mut rows = vec![
+fn service(config: &Config, data: &DataDir, listen: SocketAddr) -> SettingsSection {
+    let tls = match &config.server.tls_cert {
+        Some(cert) => format!("with {}", cert.display()),
+        None if config.server.behind_proxy => "ended by the reverse proxy before it".to_owned(),
+        None => "none: pages go over HTTP".to_owned(),
+    };
+    let rows = vec![
         row("Version", env!("CARGO_PKG_VERSION")),
         row("Data directory", data.path().display()),
-        row("Store", format!("DuckDB in {}, schema {}", "lake.duckdb", store_duckdb::schema::VERSION)),
+        row("Store", store(config)),
         row("Workspace", &config.workspace),
         row("Listens on", listen),
-        row("Login", if has_login { "needed" } else { "not needed: only this machine reaches it" }),
+        row("TLS", tls),
+        row("Behind a reverse proxy", yes(config.server.behind_proxy)),
     ];
-    if has_login {
-        rows.extend([
-            row("Viewers see addresses and titles", yes(!config.access.mask_for_viewers)),
+    section("This deployment", "", rows)
+}
+
+/// The engine, and where its data is.
+fn store(config: &Config) -> String {
+    let Some(url) = &config.store.url else {
+        return format!("DuckDB in lake.duckdb, schema {}", store_duckdb::schema::VERSION);
+    };
+    let cluster = config.store.cluster.as_ref().map(|name| format!(", cluster {name}")).unwrap_or_default();
+    format!("ClickHouse at {}{cluster}", without_password(url))
+}
+
+fn access(config: &Config, has_login: bool) -> SettingsSection {
+    let access = &config.access;
+    let metrics = match (&access.metrics_token, &access.metrics_token_file) {
+        (Some(_), _) => "a program with the token".to_owned(),
+        (None, Some(file)) => format!("a program with the token in {}", file.display()),
+        (None, None) if config.server.behind_proxy => "analysts".to_owned(),
+        (None, None) => "programs of this machine, and analysts".to_owned(),
+    };
+    let rows = match has_login {
+        false => {
+            vec![row("Login", "not needed: only this machine reaches it"), row("Metrics are read by", "this machine")]
+        }
+        true => vec![
+            row("Login", "needed"),
+            row("Viewers see addresses and titles", yes(!access.mask_for_viewers)),
+            row("Viewers may export", yes(access.viewers_may_export)),
             row(
                 "Sessions end",
-                format!(
-                    "after {} min unused, after {} h in any case",
-                    config.access.idle_minutes, config.access.session_hours
-                ),
+                format!("after {} min unused, after {} h at most", access.idle_minutes, access.session_hours),
             ),
-            row("Behind a reverse proxy", yes(config.server.behind_proxy)),
-        ]);
-    }
-    section("This deployment", "", rows)
+            row("Metrics are read by", metrics),
+        ],
+    };
+    section("Access", "", rows)
+}
+
+/// `10,000,000`
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let groups: Vec<&str> =
+        digits.as_bytes().rchunks(3).rev().filter_map(|group| std::str::from_utf8(group).ok()).collect();
+    groups.join(",")
+}
+
+fn yes(is: bool) -> &'static str {
+    if is { "yes" } else { "no" }
 }
 
 fn limits(config: &Config) -> SettingsSection {
@@ -90,18 +134,21 @@ fn limits(config: &Config) -> SettingsSection {
         0 => "for ever".to_owned(),
         days => format!("for {days} days"),
     };
-    let rows = vec![
-        row("Look-ups are kept", days),
-        row("Engine’s memory", format!("{} MiB, then {} MiB on disk", config.store.memory_mb, config.store.spill_mb)),
-        row("A query", format!("{} s, {} rows", config.query.timeout_seconds, config.query.max_rows)),
-        row("Own feed", format!("{} requests a minute", config.feed.requests_per_minute)),
+    let mut rows = vec![row("Look-ups are kept", days)];
+    if config.store.url.is_none() {
+        let (memory, spill) = (config.store.memory_mb, config.store.spill_mb);
+        rows.push(row("Engine’s memory", format!("{} MiB, then {} MiB on disk", grouped(memory), grouped(spill))));
+    }
+    rows.extend([
+        row("A query", format!("{} s, {} rows", config.query.timeout_seconds, grouped(config.query.max_rows))),
+        row("Own feed", format!("{} requests a minute", grouped(config.feed.requests_per_minute.into()))),
         row("Silence", format!("an alert after {} h", config.detect.silent_hours)),
         row("A stalled source", format!("an alert after {} min", config.detect.stalled_minutes)),
         row(
             "Own rules",
             config.detect.rules.as_ref().map_or_else(|| "none".to_owned(), |path| path.display().to_string()),
         ),
-    ];
+    ]);
     section("Limits and retention", "", rows)
 }
 
@@ -158,6 +205,7 @@ fn destinations(config: &Config) -> SettingsSection {
 fn files(config: &Config, data: &DataDir) -> SettingsSection {
     let options = enriching::options(config, data);
     let state = |path: &std::path::Path| match std::fs::metadata(path) {
+        Ok(data) if data.len() < 1_000_000 => format!("{:.1} kB", data.len() as f64 / 1e3),
         Ok(data) => format!("{:.1} MB", data.len() as f64 / 1e6),
         Err(_) => "not there".to_owned(),
     };
@@ -181,5 +229,39 @@ fn files(config: &Config, data: &DataDir) -> SettingsSection {
     SettingsSection {
         columns: vec!["What", "File", "State"],
         ..section("Enrichment files", "what is looked up of each activity", rows)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    #[test]
+    fn says_how_it_is_set_and_no_secret() {
+        let mut config = Config::default();
+        config.store.url = Some("clickhouse://reader:secret@db.example.com:8123/logs?secret".to_owned());
+        config.store.password = Some("secret".to_owned().into());
+        config.access.metrics_token = Some("secret".to_owned().into());
+        config.server.tls_cert = Some(PathBuf::from("/etc/cert.pem"));
+        config.access.viewers_may_export = true;
+        let data = DataDir::new(PathBuf::from("/nowhere"));
+        let report = reader(&config, &data, config.server.listen, true)();
+        let said = format!("{:?}", report.sections);
+        for part in
+            ["ClickHouse at clickhouse://db.example.com:8123/logs", "with /etc/cert.pem", "a program with the token"]
+        {
+            assert!(said.contains(part), "{part}: {said}");
+        }
+        assert!(!said.contains("secret") && !said.contains("MiB"), "{said}");
+        assert_eq!(report.dialect, Dialect::ClickHouse);
+        let rows = &report.sections[1].rows;
+        assert!(rows.contains(&row("Viewers may export", "yes")), "{rows:?}");
+        config.store.url = None;
+        let report = reader(&config, &data, config.server.listen, false)();
+        assert!(report.sections[0].rows.iter().any(|row| row[1].starts_with("DuckDB in lake.duckdb")));
+        assert_eq!((report.dialect, report.users), (Dialect::DuckDb, None));
+        assert_eq!([0, 999, 1_000, 10_000_000].map(grouped), ["0", "999", "1,000", "10,000,000"]);
     }
 }

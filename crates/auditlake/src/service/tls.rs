@@ -1,6 +1,7 @@
 //! TLS before the pages: certificate and key from files, which are read again when they change.
 //!
-//! Handshakes run beside each other, each for a bounded time, so that nobody who connects and says nothing keeps others out.
+//! Handshakes run beside each other, each for a bounded time, so that nobody who connects and says nothing keeps others out. Who
+//! speaks plain HTTP is told so, and browsers that came by TLS once are told to come by nothing else.
 
 use std::{
     io,
@@ -14,6 +15,9 @@ use std::{
 use anyhow::{Context, Result};
 use axum::{
     extract::{ConnectInfo, Request, connect_info::Connected},
+    http::{HeaderValue, header},
+    middleware::Next,
+    response::Response,
     serve::{IncomingStream, Listener},
 };
 use rustls::{
@@ -21,6 +25,7 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
 use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     sync::{Semaphore, mpsc},
     task::JoinHandle,
@@ -34,6 +39,12 @@ use crate::{config::Config, hinted};
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// So many at the same time.
 const HANDSHAKES: usize = 200;
+/// The first byte of every TLS connection.
+const HELLO: u8 = 22;
+/// For whoever speaks plain HTTP.
+const PLAIN: &str = "error: this port speaks HTTPS alone\nhint: ask for the same address with https://\n";
+/// Browsers ask for a name by nothing but TLS for so long: a year.
+const TLS_ALONE: HeaderValue = HeaderValue::from_static("max-age=31536000");
 
 /// Certificate and key.
 pub struct Tls {
@@ -152,16 +163,35 @@ async fn accept(mut listener: TcpListener, tls: Tls, done: mpsc::Sender<(TlsStre
         let Ok(permit) = room.clone().acquire_owned().await else { return };
         let (acceptor, done) = (TlsAcceptor::from(tls.config()), done.clone());
         tokio::spawn(async move {
-            match timeout(HANDSHAKE, acceptor.accept(stream)).await {
-                Ok(Ok(stream)) => {
+            match timeout(HANDSHAKE, shake_hands(acceptor, stream)).await {
+                Ok(Ok(Some(stream))) => {
                     drop(permit);
                     let _ = done.send((stream, peer)).await;
                 }
+                Ok(Ok(None)) => tracing::debug!(%peer, "plain HTTP was spoken where TLS is"),
                 Ok(Err(error)) => tracing::debug!(%peer, %error, "a TLS handshake failed"),
                 Err(_) => tracing::debug!(%peer, "a TLS handshake took too long"),
             }
         });
     }
+}
+
+/// `None` for somebody who speaks plain HTTP, and has been told.
+async fn shake_hands(acceptor: TlsAcceptor, mut stream: TcpStream) -> io::Result<Option<TlsStream<TcpStream>>> {
+    let mut first = [0];
+    if stream.peek(&mut first).await? == 0 || first[0] == HELLO || !first[0].is_ascii_alphabetic() {
+        return acceptor.accept(stream).await.map(Some);
+    }
+    // What has come is read, as an answer is lost where a connection ends with something unread.
+    let mut request = [0; 16 << 10];
+    let _ = stream.read(&mut request).await?;
+    let length = PLAIN.len();
+    let answer = format!(
+        "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{PLAIN}"
+    );
+    stream.write_all(answer.as_bytes()).await?;
+    stream.shutdown().await?;
+    Ok(None)
 }
 
 impl Listener for Secured {
@@ -191,10 +221,17 @@ impl Connected<IncomingStream<'_, Secured>> for Peer {
     }
 }
 
-/// Tells it as plain connections do.
-pub async fn tell_peer(mut request: Request) -> Request {
+/// Tells it as plain connections do, and the browser to come by TLS from now on. What holds for a name holds for all of its ports,
+/// so this machine's own names are left out: other programs have pages there.
+pub async fn tell_both(mut request: Request, next: Next) -> Response {
     if let Some(ConnectInfo(Peer(address))) = request.extensions().get::<ConnectInfo<Peer>>().copied() {
         request.extensions_mut().insert(ConnectInfo(address));
     }
-    request
+    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+    let is_named = host.is_some_and(|host| !web::guard::is_loopback_name(host));
+    let mut response = next.run(request).await;
+    if is_named {
+        response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, TLS_ALONE);
+    }
+    response
 }

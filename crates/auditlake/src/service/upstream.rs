@@ -14,12 +14,14 @@ use feed::{
 };
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::config::SourceConfig;
+use crate::{config::SourceConfig, stop};
 
 /// While the feed refuses, a key's file is looked at so often, as that costs next to nothing.
 const FILE_WAIT: Duration = Duration::from_secs(2);
 /// The same for a command, which may ask a vault.
 const COMMAND_WAIT: Duration = Duration::from_secs(15);
+/// What to do about a key that cannot be had, where nothing better is known.
+const STILL_OLD: &str = "put a key there that works: the one that was read before is used until then";
 
 /// A client with a key from the configuration.
 pub struct Rotating {
@@ -31,6 +33,8 @@ struct Held {
     client: Client,
     key: SecretString,
     changed: Option<Mark>,
+    /// Why the key that is configured now is not taken, as it was said.
+    told: Option<String>,
 }
 
 /// What changes when somebody writes to a file.
@@ -42,7 +46,7 @@ impl Rotating {
         let changed = mark(&source);
         let key = source.read_key().await?;
         let client = source.client(key.clone()).with_context(|| format!("source {}", source.name))?;
-        Ok(Rotating { source, held: Mutex::new(Held { client, key, changed }) })
+        Ok(Rotating { source, held: Mutex::new(Held { client, key, changed, told: None }) })
     }
 
     fn held(&self) -> std::sync::MutexGuard<'_, Held> {
@@ -58,29 +62,36 @@ impl Rotating {
         self.source.key_file.is_some() && self.held().changed != mark(&self.source)
     }
 
-    /// Takes the key as it is configured now; keeps the old one if that fails. Says whether it is another one.
+    /// Takes the key as it is configured now; keeps the old one if that fails, and says why, once. Says whether it is another one.
     async fn reread(&self) -> bool {
         let changed = mark(&self.source);
-        match self.source.read_key().await {
-            Ok(key) => {
-                let mut held = self.held();
-                held.changed = changed;
-                if held.key.expose_secret() == key.expose_secret() {
-                    return false;
-                }
-                match held.client.with_key(&key) {
-                    Ok(client) => {
-                        (held.client, held.key) = (client, key);
-                        tracing::info!(source = self.source.name, "there is a new key");
-                        return true;
-                    }
-                    Err(error) => tracing::warn!(source = self.source.name, %error, "the new key was not taken"),
-                }
+        let read = self.source.read_key().await;
+        let mut held = self.held();
+        let taken = read.and_then(|key| match held.key.expose_secret() == key.expose_secret() {
+            true => Ok(None),
+            false => Ok(Some((held.client.with_key(&key)?, key))),
+        });
+        match taken {
+            Ok(new) => {
+                (held.changed, held.told) = (changed, None);
+                let Some(new) = new else { return false };
+                (held.client, held.key) = new;
+                tracing::info!(source = self.source.name, "there is a new key");
+                true
             }
-            // It is refused already, and that has been told.
-            Err(error) => tracing::debug!(source = self.source.name, "the key could not be read again: {error:#}"),
+            Err(error) => {
+                let (why, hint) = (stop::told(&error), stop::hint_of(&error).unwrap_or(STILL_OLD));
+                if held.told.as_ref() != Some(&why) {
+                    tracing::warn!(
+                        source = self.source.name,
+                        hint,
+                        "the key that is configured now is not taken: {why}"
+                    );
+                }
+                held.told = Some(why);
+                false
+            }
         }
-        false
     }
 }
 
@@ -136,6 +147,63 @@ mod tests {
         std::fs::write(&path, "sk-ant-api01-another\n").unwrap();
         assert!(rotating.look().await);
         assert_eq!(rotating.held().key.expose_secret(), "sk-ant-api01-another");
+    }
+
+    #[tokio::test]
+    async fn a_key_that_cannot_be_taken_is_said_once_and_the_old_one_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("key");
+        std::fs::write(&path, "sk-ant-api01-one").unwrap();
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let source = SourceConfig { name: "a".into(), key_file: Some(path.clone()), ..SourceConfig::default() };
+        let rotating = Rotating::new(source).await.unwrap();
+        let told = |rotating: &Rotating| rotating.held().told.clone().unwrap_or_default();
+        for (text, why) in [
+            (Some("sk-ant-api03-of-the-wrong-kind"), "a Claude API key (sk-ant-api03-…)"),
+            (Some(" \n"), "the key is empty"),
+            (None, "cannot read the key from"),
+        ] {
+            match text {
+                Some(text) => std::fs::write(&path, text).unwrap(),
+                None => std::fs::remove_file(&path).unwrap(),
+            }
+            let log = Lines::default();
+            let _listening = tracing::subscriber::set_default(log.subscriber());
+            assert!(!rotating.look().await && !rotating.look().await);
+            assert!(told(&rotating).contains(why), "{}", told(&rotating));
+            assert_eq!(log.text().matches("is not taken").count(), 1, "{}", log.text());
+            assert!(!log.text().contains("of-the-wrong-kind"));
+            assert_eq!(rotating.held().key.expose_secret(), "sk-ant-api01-one");
+        }
+        std::fs::write(&path, "sk-ant-api01-two").unwrap();
+        assert!(rotating.look().await);
+        assert_eq!(told(&rotating), "");
+    }
+
+    /// What was logged.
+    #[derive(Clone, Default)]
+    struct Lines(std::sync::Arc<Mutex<Vec<u8>>>);
+
+    impl Lines {
+        fn subscriber(&self) -> impl tracing::Subscriber + Send + Sync + use<> {
+            let lines = self.clone();
+            tracing_subscriber::fmt().with_ansi(false).with_writer(move || lines.clone()).finish()
+        }
+
+        fn text(&self) -> String {
+            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        }
+    }
+
+    impl std::io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
     }
 
     #[tokio::test]

@@ -12,28 +12,32 @@ use prometheus::{GaugeVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncod
 use tokio::sync::watch;
 use web::{Obstacle, Watch};
 
+use super::reports::is_collected;
+
 /// The states of all sources that are collected.
 #[derive(Default)]
 pub struct Sources(Mutex<Vec<watch::Receiver<SourceState>>>);
 
 impl Sources {
     pub fn add(&self, state: watch::Receiver<SourceState>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(state);
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        held.retain(is_collected);
+        held.push(state);
     }
 
     pub fn states(&self) -> Vec<SourceState> {
         let held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        held.iter().map(|state| state.borrow().clone()).collect()
+        held.iter().filter(|state| is_collected(state)).map(|state| state.borrow().clone()).collect()
     }
 }
 
 impl Watch for Sources {
     fn obstacles(&self) -> Vec<Obstacle> {
-        let refused = |state: SourceState| {
-            let trouble = state.trouble.filter(|trouble| trouble.is_refused)?;
+        let stuck = |state: SourceState| {
+            let trouble = state.trouble.filter(|trouble| trouble.needs_person)?;
             Some(Obstacle { of: state.source, reason: trouble.message, hint: trouble.hint })
         };
-        self.states().into_iter().filter_map(refused).collect()
+        self.states().into_iter().filter_map(stuck).collect()
     }
 
     fn metrics(&self, store: Option<&Status>) -> String {
@@ -193,6 +197,15 @@ fn of_sources(sheet: &Sheet, states: &[SourceState], now: Timestamp) -> promethe
         "Since when something is wrong; absent if nothing is",
         |state| state.trouble.as_ref().map(|trouble| seconds(trouble.since)),
     )?;
+    let waits = sheet.whole(
+        "needs_person",
+        "1 if the source goes no further until a person acts: refused, no space left, or ended",
+        &["source"],
+    )?;
+    for state in states {
+        let needs_person = state.trouble.as_ref().is_some_and(|trouble| trouble.needs_person);
+        waits.with_label_values(&[state.source.as_str()]).set(i64::from(needs_person));
+    }
     let phases =
         sheet.whole("source_phase", "What the source is at: 1 for the phase that it is in", &["source", "phase"])?;
     for state in states {
@@ -262,6 +275,7 @@ mod tests {
                 message: "401".into(),
                 hint: "a new key".into(),
                 is_refused: true,
+                needs_person: true,
             }),
             ..SourceState::default()
         }
@@ -282,6 +296,7 @@ mod tests {
             r#"auditlake_backfill_progress_ratio{source="ac\"me\\\n"} 0.75"#,
             r#"auditlake_source_phase{phase="refused",source="ac\"me\\\n"} 1"#,
             r#"auditlake_source_phase{phase="following",source="ac\"me\\\n"} 0"#,
+            r#"auditlake_needs_person{source="ac\"me\\\n"} 1"#,
             r#"auditlake_drift_total{source="ac\"me\\\n"} 3"#,
             r#"auditlake_catalog_drift{kind="type",source="ac\"me\\\n"} 4"#,
             r#"auditlake_catalog_drift{kind="field",source="ac\"me\\\n"} 0"#,
@@ -305,6 +320,15 @@ mod tests {
         let (sender, receiver) = watch::channel(state());
         sources.add(receiver);
         assert_eq!(sources.obstacles()[0].hint, "a new key");
+        let change = |is_refused: bool, needs_person: bool| {
+            sender.send_modify(|state| {
+                let trouble = state.trouble.as_mut().unwrap();
+                (trouble.is_refused, trouble.needs_person) = (is_refused, needs_person);
+            });
+            sources.obstacles().len()
+        };
+        assert_eq!(change(false, true), 1, "such as a full disk, though the feed refuses nothing");
+        assert_eq!(change(false, false), 0, "what is tried again by itself");
         sender.send_modify(|state| state.trouble = None);
         assert!(sources.obstacles().is_empty());
     }

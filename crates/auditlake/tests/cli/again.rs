@@ -1,9 +1,11 @@
-//! `backfill` and `reconcile` on demand, while the service runs and while it does not; and what reading again shows.
+//! `backfill` and `reconcile` on demand, while the service runs and while it does not; what reading again shows; and what of
+//! it are our own requests.
 
 use crate::{
     feed::Feed,
     http,
     place::{Place, lines},
+    program::until,
 };
 
 /// The one report of a command that was to succeed.
@@ -76,4 +78,34 @@ fn what_comes_back_poorer_is_drift_and_the_first_record_stays() {
     assert!(metric("auditlake_drift_total{") > 0.0);
     assert_eq!(metric("auditlake_catalog_drift{kind=\"type\"") as usize, kinds("type"));
     assert_eq!(run.terminate().code, Some(0));
+}
+
+#[test]
+fn what_a_check_asks_is_known_as_our_own() {
+    let place = Place::new();
+    let feed = Feed::start(&place, &["--people", "20", "--days", "1"]);
+    source(&place, &feed, "interval_seconds = 5");
+    // Of all requests of checks: how many the feed has shown by now, and how many of them have the tag.
+    let seen = || {
+        let sql = "select count(*) as n, count(*) filter (ownRead) as own from activities, ledger \
+                   where detail->>'for' = 'check' and eventName = 'compliance_api_accessed' \
+                   and contains(rawLog, detail->>'request_id')";
+        let rows = place.rows(sql);
+        (rows[0]["n"].as_u64().unwrap(), rows[0]["own"].as_u64().unwrap())
+    };
+    let mut run = place.program(&["run", "--port", "0"]).start();
+    run.says("the past is here");
+    place.run(&["check"]).ok();
+    until("its requests are shown", || seen().0 >= 2);
+    assert_eq!(run.terminate().code, Some(0));
+    let (with, own) = seen();
+    assert_eq!(with, own, "beside a service");
+    // Without one, the next start knows them.
+    place.run(&["check"]).ok();
+    let mut run = place.program(&["run", "--port", "0"]).start();
+    run.says("the past is here");
+    until("its requests are shown, too", || seen().0 >= with + 2);
+    assert_eq!(run.terminate().code, Some(0));
+    let (with, own) = seen();
+    assert_eq!(with, own, "without a service");
 }

@@ -1,6 +1,10 @@
-//! A completeness statement: complete after a whole past, honest about gaps, and checked again.
+//! A completeness statement: complete after a whole past, honest about gaps, the future and whose activities are read, and
+//! checked again.
 
-use crate::{feed::Feed, place::Place, place::activities};
+use crate::{
+    feed::Feed,
+    place::{Place, activities},
+};
 
 #[test]
 fn a_statement_is_made_and_checked() {
@@ -23,6 +27,7 @@ fn a_statement_is_made_and_checked() {
     assert_eq!(text.code, Some(0), "{text:?}");
     let told = text.ok();
     assert!(told.contains("verdict   COMPLETE") && told.contains("What is not claimed"), "{told}");
+    assert!(told.contains("read      all that the key may read"), "{told}");
     place.run(&["attest", "--from", &from, "--to", &to, "-o", "statement.json"]).ok();
     assert_eq!(run.terminate().code, Some(0));
     let statement: serde_json::Value =
@@ -33,6 +38,8 @@ fn a_statement_is_made_and_checked() {
         "select count(*) as n from anthropic_logs where eventTime >= '{from}'::timestamp and eventTime < '{to}'::timestamp"
     ));
     assert_eq!(source["totals"]["activities"], counted[0]["n"]);
+    // What is covered follows from the ledger, and the checkpoint says the same.
+    assert_eq!((&source["because"], &source["gaps"]), (&serde_json::json!([]), &serde_json::json!([])), "{source}");
     // The documented SQL gives the same hashes.
     let params =
         [format!("from={from}"), format!("to={to}"), format!("seq={}", statement["seq"]), "source=anthropic".into()];
@@ -60,4 +67,57 @@ fn a_statement_is_made_and_checked() {
     assert_eq!(place.run(&["attest", "--from", "2019-01-01"]).code, Some(2));
     let nobody = place.run(&["attest", "--from", "7d", "--to", "1d", "--source", "nobody"]).failed();
     assert!(nobody.contains("nothing was ever collected from \"nobody\""), "{nobody}");
+}
+
+#[test]
+fn nothing_of_the_future_is_complete() {
+    let place = Place::new();
+    let feed = Feed::start(&place, &["--frozen", "--people", "20", "--days", "2"]);
+    let mut run = feed.collector(&place);
+    run.says("the past is here");
+    let ahead = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(24 * 365);
+    let ahead = format!("{ahead:.0}");
+    feed.env(place.program(&["backfill", "--from", "1d", "--to", &ahead])).run().ok();
+    let told = place.run(&["attest", "--from", "1h", "--to", &ahead]);
+    assert_eq!(told.code, Some(3), "{told:?}");
+    let text = String::from_utf8_lossy(&told.stdout).into_owned();
+    let gap = text.lines().find(|line| line.starts_with("  GAP")).unwrap_or_else(|| panic!("{text}"));
+    assert!(gap.ends_with(&format!("to {ahead}")), "{gap}");
+    assert_eq!(run.terminate().code, Some(0));
+}
+
+#[test]
+fn more_organizations_than_before_are_read_from_the_beginning() {
+    let place = Place::new();
+    let feed = Feed::start(&place, &["--frozen", "--people", "30", "--days", "3"]);
+    let id = |line: &str| {
+        serde_json::from_str::<serde_json::Value>(line).unwrap()["organization_id"].as_str().map(str::to_owned)
+    };
+    let organization = feed.truth().lines().lines().find_map(id).unwrap();
+    let source = |ids: &[&str]| {
+        let (url, key) = (&feed.url, &feed.key);
+        let text =
+            format!("[[source]]\nname = \"acme\"\nbase_url = \"{url}\"\nkey = \"{key}\"\norganization_ids = {ids:?}\n");
+        place.file("auditlake.toml", text);
+    };
+    let read = || {
+        let mut run = place.program(&["run", "--port", "0"]).start();
+        run.says("the past is here");
+        assert_eq!(run.terminate().code, Some(0));
+        String::from_utf8(place.run(&["attest", "--from", "2d", "--to", "1d"]).stdout).unwrap()
+    };
+    source(&["org_of_nobody"]);
+    let narrow = read();
+    assert!(narrow.contains("read      org_of_nobody, and what belongs to none"), "{narrow}");
+    let before = place.count();
+    assert!(before < feed.truth().len() as u64);
+    source(&["org_of_nobody", &organization]);
+    let wide = read();
+    assert!(wide.contains(&organization), "{wide}");
+    assert!(place.count() > before, "of the past of the other one");
+    source(&[]);
+    let all = read();
+    assert!(all.contains("read      all that the key may read") && all.contains("verdict   COMPLETE"), "{all}");
+    feed.truth().holds(&place);
+    assert_eq!(place.rows("select count(*) as n from activities where late")[0]["n"], 0);
 }

@@ -54,10 +54,17 @@ fn a_database_that_somebody_else_has_open_is_named() {
     let database = OpenOptions::new().read(true).write(true).open(place.data().join("lake.duckdb")).unwrap();
     rustix::fs::fcntl_lock(&database, rustix::fs::FlockOperation::NonBlockingLockExclusive).unwrap();
     let failed = place.run(&["run", "--port", "0"]).failed();
-    assert!(failed.contains("hint: "), "{failed}");
+    assert!(failed.contains("error: cannot open the store in ") && failed.contains("lake.duckdb"), "{failed}");
+    assert!(failed.contains("the database is open in another process"), "{failed}");
+    assert!(failed.contains("hint: one program at a time has it") && failed.contains("stop the other one"), "{failed}");
     let check = place.run(&["check", "--format", "csv"]);
     assert_eq!(check.code, Some(3), "{check:?}");
-    assert!(String::from_utf8_lossy(&check.stdout).contains("FAIL,store"), "{check:?}");
+    let told = String::from_utf8_lossy(&check.stdout).into_owned();
+    let store = told.lines().find(|line| line.starts_with("FAIL,store")).unwrap_or_else(|| panic!("{told}"));
+    assert!(
+        store.contains("the database is open in another process") && store.contains("one program at a time"),
+        "{store}"
+    );
     drop(database);
     let run = {
         let mut run = place.program(&["run", "--port", "0"]).start();

@@ -26,15 +26,28 @@ fn size(name: &str, usual: u64) -> u64 {
     std::env::var(name).map_or(usual, |text| text.parse().unwrap())
 }
 
+/// How much happens.
+pub struct Size {
+    pub people: u64,
+    pub days: u64,
+    pub kills: u64,
+    /// From a start to a kill at most.
+    pub seconds: u64,
+}
+
 #[test]
 fn truth_and_lake_agree_after_everything() {
-    let (people, days) = (size("AUDITLAKE_CHAOS_PEOPLE", 100), size("AUDITLAKE_CHAOS_DAYS", 10));
-    let kills = size("AUDITLAKE_CHAOS_KILLS", 8);
-    let longest = Duration::from_secs(size("AUDITLAKE_CHAOS_SECONDS", 3));
-    let place = Place::new();
+    everything_goes_wrong(&Place::new(), &Size { people: 100, days: 10, kills: 8, seconds: 3 });
+}
+
+/// Collects into this place; `usual` is the size of a run in CI.
+pub fn everything_goes_wrong(place: &Place, usual: &Size) {
+    let (people, days) = (size("AUDITLAKE_CHAOS_PEOPLE", usual.people), size("AUDITLAKE_CHAOS_DAYS", usual.days));
+    let kills = size("AUDITLAKE_CHAOS_KILLS", usual.kills);
+    let longest = Duration::from_secs(size("AUDITLAKE_CHAOS_SECONDS", usual.seconds));
     let words = ["--people", &people.to_string(), "--days", &days.to_string(), "--speed", SPEED];
     let faults = FAULTS.map(|fault| ["--fault", fault]).concat();
-    let feed = Feed::start(&place, &[&words[..], &faults].concat());
+    let feed = Feed::start(place, &[&words[..], &faults].concat());
     // Each look reaches back over everything that can still be late: half an hour, and what passes between two looks.
     let source = format!(
         "[[source]]\nname = \"acme\"\nbase_url = \"{}\"\nkey = \"{}\"\ninterval_seconds = 5\noverlap_seconds = 9000\nleave_percent = 0\nbackfill_from = \"{}d\"\n",
@@ -64,11 +77,11 @@ fn truth_and_lake_agree_after_everything() {
     assert_eq!(outcome.code, Some(0), "{outcome:?}");
     let happened = all.until(&sure);
     eprintln!("{} activities, {kills} kills", happened.len());
-    happened.holds_up_to(&all, &place);
+    happened.holds_up_to(&all, place);
 }
 
 /// A time of the simulation, so many seconds later, in the same form.
-fn later(time: &str, seconds: i64) -> String {
+pub fn later(time: &str, seconds: i64) -> String {
     let later = time.parse::<jiff::Timestamp>().unwrap() + jiff::SignedDuration::from_secs(seconds);
     format!("{later:.6}")
 }

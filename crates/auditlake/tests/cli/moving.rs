@@ -133,6 +133,7 @@ fn what_was_changed_on_the_way_is_told() {
     let failed = copy(&place, &data, &server);
     assert_eq!(failed.code, Some(1), "{failed:?}");
     assert!(failed.stderr.contains("activities, raw logs differ"), "{failed:?}");
+    assert!(failed.stderr.contains("was changed in the source before the copy went on"), "{failed:?}");
     let closed = place.program(&["query", "select 1"]).env("AUDITLAKE_STORE_URL", &server).run().failed();
     assert!(closed.contains("never finished"), "{closed}");
     assert!(!same(&place, &data, &server));
@@ -143,4 +144,51 @@ fn what_was_changed_on_the_way_is_told() {
     let busy = copy(&place, &data, &engine.database("busy")).failed();
     assert!(busy.contains("is in use by `auditlake run`"), "{busy}");
     drop(run);
+}
+
+#[test]
+fn what_a_server_deletes_by_itself_is_no_difference() {
+    let Some(engine) = engine() else { return };
+    let place = Place::new();
+    place.file("auditlake.toml", "[[source]]\nname = \"brief\"\nkey = \"sk-ant-api01-x\"\nretention_days = 30\n");
+    let old: String =
+        (0..90).map(|at| activity(&format!("old_{at:04}"), at).replace("2026-", "2021-") + "\n").collect();
+    place.file("old.jsonl", old);
+    place.file("new.jsonl", (0..40).map(|at| activity(&format!("new_{at:04}"), at) + "\n").collect::<String>());
+    place.run(&["import", "old.jsonl", "--source", "brief"]).ok();
+    place.run(&["import", "new.jsonl"]).ok();
+    let data = place.data().to_str().unwrap().to_owned();
+    let server = engine.database("expired");
+    let done = copy(&place, &data, &server);
+    assert!(done.stderr.contains("activities at the end of their retention (90 here, "), "{done:?}");
+    let report = done.ok();
+    assert_eq!(counted(&report, "activities"), 40);
+    engine.run(&server, "OPTIMIZE TABLE activity FINAL");
+    let there = place.program(&["query", "select count() as n from activities"]).env("AUDITLAKE_STORE_URL", &server);
+    assert_eq!(there.run().ok().trim(), r#"{"n":40}"#);
+    let done = place.run(&["store", "compare", "--from", &data, "--to", &server, "--format", "jsonl"]);
+    assert_eq!(done.code, Some(0), "{done:?}");
+    let expired = lines(&done.ok()).into_iter().find(|line| line["what"] == "expired").unwrap();
+    assert_eq!((&expired["from"], &expired["to"]), (&90.into(), &0.into()), "{expired}");
+    // Between files nothing is deleted, and everything is compared.
+    let file = place.path().join("file").to_str().unwrap().to_owned();
+    assert_eq!(counted(&copy(&place, &data, &file).ok(), "activities"), 130);
+}
+
+#[test]
+fn a_side_is_what_it_is_and_not_how_it_is_spelt() {
+    let Some(engine) = engine() else { return };
+    let place = Place::new();
+    place.file("some.jsonl", activity("one", 1));
+    place.run(&["import", "some.jsonl"]).ok();
+    let data = place.data().to_str().unwrap().to_owned();
+    copy(&place, &data, "clickhouse-backup").ok();
+    assert!(place.path().join("clickhouse-backup/lake.duckdb").exists(), "a directory may be named so");
+    let server = engine.database("spelt");
+    copy(&place, &data, &server).ok();
+    let other = format!("{}?lease=5s", server.replace("127.0.0.1", "localhost"));
+    let twice = place.run(&["store", "copy", "--from", &server, "--to", &other]);
+    assert!(twice.code == Some(2) && twice.stderr.contains("--from and --to are the same"), "{twice:?}");
+    let wrong = place.run(&["store", "copy", "--from", &data, "--to", "postgres://h/d"]).failed();
+    assert!(wrong.contains("begins with neither clickhouse://"), "{wrong}");
 }

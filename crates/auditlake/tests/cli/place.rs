@@ -10,18 +10,26 @@ use crate::program::{Outcome, Program};
 pub struct Place {
     dir: TempDir,
     data: PathBuf,
+    /// Where the data are, if on a server.
+    store: Option<String>,
 }
 
 impl Place {
     pub fn new() -> Self {
         let dir = tempfile::Builder::new().prefix("auditlake-test-").tempdir().unwrap();
         let data = dir.path().join("data");
-        Place { dir, data }
+        Place { dir, data, store: None }
     }
 
     /// The same place with its data directory elsewhere.
     pub fn with_data(mut self, data: PathBuf) -> Self {
         self.data = data;
+        self
+    }
+
+    /// The same place with its data on the server at this URL.
+    pub fn on(mut self, store: &str) -> Self {
+        self.store = Some(store.to_owned());
         self
     }
 
@@ -48,7 +56,11 @@ impl Place {
 
     /// The program with these words, here.
     pub fn program(&self, words: &[&str]) -> Program {
-        Program::new(self.path(), words).env("AUDITLAKE_DATA", self.data.to_str().unwrap())
+        let program = Program::new(self.path(), words).env("AUDITLAKE_DATA", self.data.to_str().unwrap());
+        match &self.store {
+            Some(store) => program.env("AUDITLAKE_STORE_URL", store),
+            None => program,
+        }
     }
 
     pub fn run(&self, words: &[&str]) -> Outcome {

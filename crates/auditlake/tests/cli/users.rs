@@ -15,8 +15,15 @@ use crate::{
 
 const PASSWORD: &str = "correct horse battery\n";
 
-fn add(place: &Place, name: &str, role: &str) {
+pub fn add(place: &Place, name: &str, role: &str) {
     place.program(&["users", "add", name, "--role", role]).stdin(PASSWORD).run().ok();
+}
+
+/// A place with something to look at.
+pub fn filled(count: u32) -> Place {
+    let place = Place::new();
+    place.run(&["import", &place.file("all.jsonl", activities(count))]).ok();
+    place
 }
 
 /// A service on every address of this machine.
@@ -50,7 +57,7 @@ fn ask(address: &str, method: &str, path: &str, headers: &str, body: &str) -> (u
 
 /// What stands between two texts.
 #[track_caller]
-fn between<'a>(text: &'a str, before: &str, after: &str) -> &'a str {
+pub fn between<'a>(text: &'a str, before: &str, after: &str) -> &'a str {
     text.split_once(before).unwrap().1.split_once(after).unwrap().0
 }
 
@@ -178,6 +185,103 @@ fn other_machines_need_a_login() {
     // Who is removed is out.
     place.run(&["users", "remove", "ann"]).ok();
     assert_eq!(ask(&address, "GET", "/explore", &ann, "").0, 303);
+    service.terminate().ok();
+}
+
+/// A service on the loopback interface that others reach all the same.
+#[test]
+fn whoever_lets_others_in_by_a_proxy_or_a_name_needs_users() {
+    let place = filled(3);
+    let settings = [
+        ("AUDITLAKE_SERVER_BEHIND_PROXY", "true", "server.behind_proxy"),
+        ("AUDITLAKE_SERVER_HOSTS", "lake.example.com", "by the name lake.example.com"),
+    ];
+    let start = |name, value| place.program(&["run", "--port", "0"]).env(name, value);
+    for (name, value, said) in settings {
+        let refused = start(name, value).run().failed();
+        assert!(refused.contains(said) && refused.contains("there is no user to log in"), "{refused}");
+        assert!(refused.contains("hint: ") && refused.contains("auditlake users add"), "{refused}");
+    }
+    add(&place, "ann", "admin");
+    for (name, value, _) in settings {
+        let mut service = start(name, value).start();
+        let url = service.line(|line| line.starts_with("http://"));
+        assert_eq!(ask(url.trim_start_matches("http://"), "GET", "/explore", "", "").0, 303, "{name}");
+        service.terminate().ok();
+    }
+    // Without either, this machine's users come in, and nobody whom a proxy sends.
+    let mut service = place.program(&["run", "--port", "0"]).start();
+    let url = service.line(|line| line.starts_with("http://"));
+    let address = url.trim_start_matches("http://");
+    assert_eq!(ask(address, "GET", "/explore", "", "").0, 200);
+    let (status, _, told) = ask(address, "GET", "/explore", "X-Forwarded-For: 203.0.113.9\r\n", "");
+    assert!(status == 403 && told.contains("behind_proxy") && told.contains("users add"), "{status} {told}");
+    service.terminate().ok();
+}
+
+#[test]
+fn metrics_have_a_token_and_viewers_their_limits() {
+    let place = filled(3);
+    add(&place, "bob", "viewer");
+    let token = "metrics-0123456789abcdef";
+    let short = place.program(&["run", "--port", "0"]).env("AUDITLAKE_SERVER_LISTEN", "0.0.0.0:0");
+    let short = short.env("AUDITLAKE_ACCESS_METRICS_TOKEN", "short").run().failed();
+    assert!(short.contains("access.metrics_token has 5 characters"), "{short}");
+    // Behind a proxy nobody is of this machine.
+    let more = [("AUDITLAKE_ACCESS_METRICS_TOKEN", token), ("AUDITLAKE_SERVER_BEHIND_PROXY", "true")];
+    let (service, address) = serve(&place, &more);
+    let bearer = |token: &str| format!("Authorization: Bearer {token}\r\n");
+    let (status, _, text) = ask(&address, "GET", "/metrics", &bearer(token), "");
+    assert!(status == 200 && text.contains("auditlake_"), "{status} {text}");
+    for (path, headers) in [
+        ("/metrics", String::new()),
+        ("/metrics", bearer("metrics-0123456789abcdeX")),
+        ("/api/v1/status", bearer(token)),
+        ("/explore", bearer(token)),
+    ] {
+        assert!(matches!(ask(&address, "GET", path, &headers, "").0, 303 | 401), "{path} {headers}");
+    }
+    service.terminate().ok();
+    // Where nobody has said that viewers may save, they may not, and what they may see they may see.
+    let (service, address) = serve(&place, &[]);
+    let bob = log_in(&address, "bob");
+    for path in ["/explore/export.csv", "/explore/export.jsonl", "/api/v1/select"] {
+        assert_eq!(ask(&address, "GET", path, &bob, "").0, 403, "{path}");
+    }
+    for path in
+        ["/explore?range=all", "/activity/activity_00000001", "/activity/activity_00000001/raw", "/api/v1/alerts"]
+    {
+        assert_eq!(ask(&address, "GET", path, &bob, "").0, 200, "{path}");
+    }
+    service.terminate().ok();
+}
+
+#[test]
+fn a_session_outlives_a_restart_and_never_its_end() {
+    let place = filled(3);
+    add(&place, "ann", "admin");
+    let (service, address) = serve(&place, &[]);
+    let (kept, left) = (log_in(&address, "ann"), log_in(&address, "ann"));
+    let (_, _, page) = ask(&address, "GET", "/alerts", &left, "");
+    let csrf = between(&page, "name=\"csrf\" value=\"", "\"");
+    assert_eq!(ask(&address, "POST", "/logout", &left, &format!("csrf={csrf}")).0, 303);
+    // Once the answer is there, no end is too sudden.
+    service.kill9();
+    let (service, address) = serve(&place, &[]);
+    assert_eq!(ask(&address, "GET", "/alerts", &kept, "").0, 200);
+    assert_eq!(ask(&address, "GET", "/alerts", &left, "").0, 303, "logged out is logged out");
+    // Where it cannot be written down, a restart lets nobody in who has left.
+    let again = log_in(&address, "ann");
+    let file = place.data().join("sessions.json");
+    until("it is written down", || std::fs::read_to_string(&file).unwrap().matches("\"user\"").count() == 2);
+    std::fs::create_dir(place.data().join("sessions.json.new")).unwrap();
+    let (_, _, page) = ask(&address, "GET", "/alerts", &again, "");
+    let csrf = between(&page, "name=\"csrf\" value=\"", "\"");
+    assert_eq!(ask(&address, "POST", "/logout", &again, &format!("csrf={csrf}")).0, 303);
+    service.kill9();
+    std::fs::remove_dir(place.data().join("sessions.json.new")).unwrap();
+    let (service, address) = serve(&place, &[]);
+    assert_eq!(ask(&address, "GET", "/alerts", &again, "").0, 303);
     service.terminate().ok();
 }
 
