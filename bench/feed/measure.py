@@ -38,7 +38,7 @@ def settle(pid, url, key):
 def measure(lake, asked):
     key = subprocess.run([PROGRAM, "--data", lake, "keys", "create", "--name", "bench"], stdout=subprocess.PIPE,
                          stderr=subprocess.DEVNULL, text=True, check=True).stdout.strip()
-    # The default budget of 600 requests a minute would be the bottleneck.
+    # The default budget of 6,000 requests a minute would be the bottleneck.
     limits = {"AUDITLAKE_FEED_REQUESTS_PER_MINUTE": "1000000"}
     service = subprocess.Popen([PROGRAM, "--data", lake, "run", "--port", "0"], env={**os.environ, **limits},
                                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)

@@ -12,7 +12,7 @@ mod docs;
 mod drift;
 mod enrich;
 mod export;
-mod import;
+pub mod import;
 mod keys;
 mod ledger;
 mod query;

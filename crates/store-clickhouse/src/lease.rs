@@ -61,8 +61,12 @@ impl Lease {
         let (number, found) = match &before {
             None => (1, Before::Settled),
             Some(last) if last.is_released => (last.number + 1, Before::Settled),
-            // Whoever waited for it here went away when it had been taken.
-            Some(last) if last.owner == owner => return Ok((lease(last.number), Before::Vanished)),
+            // Whoever waited for it here went away when it had been taken. It may be about to run out.
+            Some(last) if last.owner == owner => {
+                let mut lease = lease(last.number);
+                lease.renew(server).await?;
+                return Ok((lease, Before::Vanished));
+            }
             Some(last) if u128::from(last.idle_millis) < lasts.as_millis() => return Err(last.held()),
             Some(last) => (last.number + 1, Before::Vanished),
         };
@@ -107,6 +111,10 @@ impl Lease {
         if self.is_overdue() {
             self.confirm(server).await?;
         }
+        self.renew(server).await
+    }
+
+    async fn renew(&mut self, server: &Server) -> Result<()> {
         let now = Instant::now();
         note(server, &self.name, self.number, &format!("renewed {}", self.owner)).await?;
         // Again, now that it is said: nobody can have taken it in between and not be seen here.

@@ -13,6 +13,7 @@ let isBusy = false;
 let isBehind = false;
 let retry = 0;
 let pointer = "";
+let isPressed = false;
 const shown = new Map();
 const held = new Set();
 
@@ -111,6 +112,8 @@ function replace(body) {
 function isInUse(region) {
   const selection = getSelection();
   if (selection && !selection.isCollapsed && selection.containsNode(region, true)) return true;
+  // A click that has begun ends on what it began on.
+  if (isPressed && region.matches(":hover")) return true;
   if (!("hold" in region.dataset)) return false;
   return (pointer === "mouse" && region.matches(":hover")) || region.querySelector(":focus-visible") !== null;
 }
@@ -166,6 +169,8 @@ if (page?.querySelector("[data-seq]")) {
     }
   });
   addEventListener("pointermove", (event) => (pointer = event.pointerType), { passive: true });
+  addEventListener("pointerdown", () => (isPressed = true), true);
+  for (const name of ["pointerup", "pointercancel"]) addEventListener(name, () => setTimeout(() => (isPressed = false)), true);
   document.addEventListener("visibilitychange", open);
   addEventListener("pagehide", close);
   addEventListener("pageshow", (event) => event.persisted && open());

@@ -34,7 +34,8 @@ pub async fn run(config: &Config, words: &Import) -> Result<ExitCode> {
     Ok(if summary.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn check_name(source: &str) -> Result<()> {
+/// Whether activities may be imported under a name: it is a part of a file's name, and not our own.
+pub fn check_name(source: &str) -> Result<()> {
     let is_plain = |sign: char| sign.is_ascii_alphanumeric() || matches!(sign, '-' | '_' | '.');
     if source.is_empty() || source.len() > 64 || !source.chars().all(is_plain) {
         return Err(misused(

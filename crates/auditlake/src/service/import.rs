@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use web::ApiError;
 
-use crate::{config::Config, datadir::DataDir, engine::Store};
+use crate::{commands::import::check_name, config::Config, datadir::DataDir, engine::Store};
 
 /// What came of an import, as it goes over the wire and onto stdout.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -94,6 +94,8 @@ async fn take(
     Query(question): Query<Question>,
     body: Body,
 ) -> Result<Json<Summary>, ApiError> {
+    check_name(&question.source)
+        .map_err(|error| ApiError::new(StatusCode::BAD_REQUEST, "bad_source", error.to_string()))?;
     let mut options = ImportOptions::new(intake.config.import_source(&question.source), intake.data.path());
     options.enricher = Some(intake.enricher.clone());
     let (sender, chunks) = mpsc::channel(4);

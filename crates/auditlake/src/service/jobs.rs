@@ -116,7 +116,7 @@ async fn note(State(collectors): State<Collectors>, Json(checked): Json<Checked>
     for collector in collectors.named(Some(&checked.source)) {
         collector.note(checked.requests.clone()).await.map_err(|error| {
             let hint = error.hint().unwrap_or("look at the service's log").to_owned();
-            ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "store", &error.to_string()).hint(hint)
+            ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "store", error.to_string()).hint(hint)
         })?;
     }
     // A source that nobody collects here shows its requests to nobody.

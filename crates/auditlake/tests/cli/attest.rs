@@ -2,6 +2,7 @@
 //! checked again.
 
 use crate::{
+    clickhouse,
     feed::Feed,
     place::{Place, activities},
 };
@@ -67,6 +68,24 @@ fn a_statement_is_made_and_checked() {
     assert_eq!(place.run(&["attest", "--from", "2019-01-01"]).code, Some(2));
     let nobody = place.run(&["attest", "--from", "7d", "--to", "1d", "--source", "nobody"]).failed();
     assert!(nobody.contains("nothing was ever collected from \"nobody\""), "{nobody}");
+}
+
+#[test]
+fn a_statement_of_a_server_is_made_and_checked() {
+    let Some(engine) = clickhouse::engine() else { return };
+    let place = Place::new().on(&engine.database("attest"));
+    let feed = Feed::start(&place, &["--frozen", "--people", "30", "--days", "4", "--fault", "error503=5%"]);
+    let mut run = feed.collector(&place);
+    run.says("the past is here");
+    assert_eq!(run.terminate().code, Some(0));
+    place.run(&["attest", "--from", "3d", "--to", "1d", "-o", "statement.json"]).ok();
+    let text = std::fs::read_to_string(place.path().join("statement.json")).unwrap();
+    let statement: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let source = &statement["sources"][0];
+    assert_eq!((&source["kind"], &source["complete"]), (&"feed".into(), &true.into()), "{statement}");
+    assert!(!source["covered"].as_array().unwrap().is_empty());
+    let verified = place.run(&["attest", "--verify", "statement.json"]).ok();
+    assert!(verified.contains("the store holds what is stated"), "{verified}");
 }
 
 #[test]

@@ -45,7 +45,7 @@ impl Drop for Disk {
 
 #[test]
 fn an_import_that_finds_no_space_completes_with_more() {
-    let Some(disk) = Disk::mount(12) else { return };
+    let Some(disk) = Disk::mount(10) else { return };
     let place = Place::new().with_data(disk.path.join("data"));
     let feed = Feed::start(&place, &["--frozen", "--people", "200", "--days", "30"]);
     let (_, truth) = feed.end();

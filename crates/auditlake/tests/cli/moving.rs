@@ -77,7 +77,8 @@ fn finish(place: &Place, from: &str, to: &str) -> Outcome {
 fn back_and_forth(engine: &Engine) {
     let place = deployment();
     let data = place.data().to_str().unwrap().to_owned();
-    let server = engine.database("moved");
+    // Whoever is killed has the right to write until it runs out.
+    let server = format!("{}?lease=2s", engine.database("moved"));
     killed(&place, &data, &server);
     let closed = place.program(&["query", "select 1"]).env("AUDITLAKE_STORE_URL", &server).run().failed();
     assert!(closed.contains("the target of a copy that was never finished"), "{closed}");
@@ -126,7 +127,7 @@ fn what_was_changed_on_the_way_is_told() {
     let Some(engine) = engine() else { return };
     let place = deployment();
     let data = place.data().to_str().unwrap().to_owned();
-    let server = engine.database("tampered");
+    let server = format!("{}?lease=2s", engine.database("tampered"));
     killed(&place, &data, &server);
     let change = "ALTER TABLE activity UPDATE raw_log = concat(raw_log, ' ') WHERE event_id = (SELECT min(event_id) FROM activity)";
     engine.run(&server, change);

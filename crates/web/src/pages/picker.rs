@@ -32,9 +32,7 @@ pub struct Choice {
 
 impl Picker {
     pub async fn new(ask: Ask<'_>, path: &str, params: &Params, scope: &Scope) -> Result<Picker> {
-        let column = "organizationID".to_owned();
-        let count = CountBy { column, filter: Filter::All, window: Window::default(), limit: ORGANIZATIONS };
-        let counts = ask.lasting().count_by(&count).await?;
+        let orgs = organizations(ask).await?;
         let bare = params.with("since", None).with("until", None).with("open", None);
         let choice = |(name, title, _): (&str, &'static str, u64)| Choice {
             title,
@@ -49,7 +47,7 @@ impl Picker {
             since: scope.since_field(),
             until: scope.until_field(),
             org: scope.org.clone(),
-            orgs: counts.iter().map(|(value, _)| value.clone()).filter(|value| !value.is_empty()).collect(),
+            orgs,
         })
     }
 
@@ -62,4 +60,12 @@ impl Picker {
     pub fn is_other(&self) -> bool {
         self.org.as_ref().is_some_and(|org| !self.orgs.contains(org))
     }
+}
+
+/// Those that the log names, the busiest first.
+pub async fn organizations(ask: Ask<'_>) -> Result<Vec<String>> {
+    let column = "organizationID".to_owned();
+    let count = CountBy { column, filter: Filter::All, window: Window::default(), limit: ORGANIZATIONS };
+    let counts = ask.lasting().count_by(&count).await?;
+    Ok(counts.iter().map(|(value, _)| value.clone()).filter(|value| !value.is_empty()).collect())
 }

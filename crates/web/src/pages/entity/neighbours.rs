@@ -3,7 +3,11 @@
 use auditlake_store::{Result, StoreError, Tally, filter::Filter};
 
 use super::Entity;
-use crate::{ask::Ask, pages::dimension::Dimension, scope::Scope};
+use crate::{
+    ask::Ask,
+    pages::{dimension::Dimension, picker::organizations},
+    scope::Scope,
+};
 
 /// So many of what is shared are looked at, and so many neighbours are named.
 const SHARED: u64 = 12;
@@ -75,6 +79,9 @@ impl Neighbours {
         let (Some(by), Some(find)) = (Dimension::of(way.by), Dimension::of(way.find)) else {
             return Ok(Neighbours::default());
         };
+        if find.name == "org" && organizations(ask).await?.len() < 2 {
+            return Ok(Neighbours::default());
+        }
         let window = scope.window;
         let count = async |by: &Dimension, filter: Filter, limit| {
             let tally = Tally { by: vec![by.column.to_owned()], width: None, filter, window, limit };
