@@ -81,10 +81,10 @@ const CLICK: Method = Method {
            lower(hex(SHA256(arrayStringConcat(arrayMap(x -> x.3, arraySort(groupArray((eventTime, eventID, contentHash)))), char(10))))) as raw_sha256 \
            from activities where sourceID = $source and eventTime >= parseDateTime64BestEffort($from, 6, 'UTC') \
            and eventTime < parseDateTime64BestEffort($to, 6, 'UTC') and seq <= toUInt64($seq) group by day order by day",
-    totals: "select count() as activities, countIf(late) as late, \
-             ifNull(maxOrNullIf(toUnixTimestamp64Micro(receivedAt) / 1e6 - toUnixTimestamp64Micro(eventTime) / 1e6, late), 0) as latest_seconds, \
+    totals: "select count() as activities, countIf(a.late) as late, \
+             ifNull(maxOrNullIf(toUnixTimestamp64Micro(receivedAt) / 1e6 - toUnixTimestamp64Micro(eventTime) / 1e6, a.late), 0) as latest_seconds, \
              countIf(ownRead) as own_reads, uniqExact((seq, ifNull(entry, 0))) as brought_by \
-             from activities where eventTime >= parseDateTime64BestEffort($from, 6, 'UTC') \
+             from activities as a where eventTime >= parseDateTime64BestEffort($from, 6, 'UTC') \
              and eventTime < parseDateTime64BestEffort($to, 6, 'UTC') and seq <= toUInt64($seq) and sourceID = $source",
     organizations: "select coalesce(nullIf(organizationID, ''), organizationUUID, 'none') as o, count() as n from activities \
                     where eventTime >= parseDateTime64BestEffort($from, 6, 'UTC') \

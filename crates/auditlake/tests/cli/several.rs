@@ -20,7 +20,7 @@ use crate::{
 /// A data directory of its own on a database that others have as well.
 fn place(engine: &Engine, database: &str) -> Place {
     // Whoever is killed has what it had for as long.
-    Place::new().on(&format!("{}?lease=2s", engine.database(database)))
+    Place::new().on(&format!("{}?lease=8s", engine.database(database)))
 }
 
 /// `auditlake run` with this feed as a source of this name.
@@ -63,7 +63,7 @@ fn two_collect_and_others_read() {
     importer.run(&["import", "some.jsonl"]).ok();
     let begun = Instant::now();
     until("the reader sees it", || reader.count() == truth.len() as u64 + 200);
-    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
 
     for run in runs.into_iter().chain([reads]) {
         let outcome = run.terminate();
@@ -115,7 +115,7 @@ fn a_server_that_is_away_at_the_start_is_waited_for() {
     let begun = Instant::now();
     let failed = near.run(&["search", ""]).failed();
     assert!(failed.contains("does not answer") && failed.contains("hint: look whether the server runs"), "{failed}");
-    assert!(begun.elapsed() < Duration::from_secs(3), "a command does not wait");
+    assert!(begun.elapsed() < Duration::from_secs(20), "a command does not wait");
     let mut run = collector(&near, "acme", &feed);
     run.says("does not answer");
     let Some(_engine) = start(&["--port", &free.port().to_string()]) else { return };
