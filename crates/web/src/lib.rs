@@ -38,6 +38,7 @@ pub use ops::{Obstacle, Watch};
 pub use rules::{RuleBook, RuleInfo, Trial, TrialState, Tried};
 pub use settings::{Dialect, KeyReport, SettingsReport, SettingsSection};
 pub use site::{SimulatedBanner, Site, SourceReport};
+pub use text::number as grouped;
 
 /// Everything that this room serves: the pages, `/assets/…`, `/live`, `/healthz`, `/readyz`, `/metrics` and `/api/v1/…`.
 ///

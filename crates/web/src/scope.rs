@@ -8,8 +8,12 @@ use auditlake_store::{
     filter::{Filter, Known, Test, parse_time},
 };
 use jiff::{SignedDuration, Timestamp};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::text;
+
+/// What has no meaning in an address stands there as it is.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 const HOUR: u64 = 3_600;
 const DAY: u64 = 24 * HOUR;
@@ -69,16 +73,7 @@ impl Params {
 
 /// A text as a part of an address.
 pub fn encode(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => out.push(byte.into()),
-            _ => {
-                let _ = write!(out, "%{byte:02X}");
-            }
-        }
-    }
-    out
+    utf8_percent_encode(text, ENCODED).to_string()
 }
 
 /// A stretch of time and an organization.

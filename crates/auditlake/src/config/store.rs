@@ -3,6 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result};
+use percent_encoding::percent_decode_str;
 use secrecy::SecretString;
 use serde::Deserialize;
 
@@ -126,32 +127,16 @@ fn parse(text: &str, cluster: Option<String>, password: Option<SecretString>) ->
     if !database.chars().all(is_plain) {
         return Err(wrong("the database's name has other signs than letters, digits, `_` and `-`"));
     }
-    let user = decoded(url.username()).ok_or_else(|| wrong("the user's name is not UTF-8"))?;
+    let user = percent_decode_str(url.username()).decode_utf8().map_err(|_| wrong("the user's name is not UTF-8"))?;
     Ok(store_clickhouse::Options {
         url: format!("{scheme}://{host}:{}", url.port().unwrap_or(port)),
         database: if database.is_empty() { "auditlake".to_owned() } else { database.to_owned() },
-        user: if user.is_empty() { "default".to_owned() } else { user },
+        user: if user.is_empty() { "default".to_owned() } else { user.into_owned() },
         password,
         cluster,
         is_compressed,
         lease,
     })
-}
-
-/// The text that a part of a URL stands for: signs that have a meaning there are written as `%` and their number.
-fn decoded(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(sign) = rest.chars().next() {
-        let number = rest.strip_prefix('%').and_then(|rest| u8::from_str_radix(rest.get(..2)?, 16).ok());
-        let length = if number.is_some() { 3 } else { sign.len_utf8() };
-        match number {
-            Some(byte) => bytes.push(byte),
-            None => bytes.extend_from_slice(&rest.as_bytes()[..length]),
-        }
-        rest = &rest[length..];
-    }
-    String::from_utf8(bytes).ok()
 }
 
 /// Whether a password would go over a network where others can read it.
@@ -186,6 +171,7 @@ mod tests {
         assert_eq!((options.user.as_str(), options.database.as_str()), ("ann@example.com", "my-logs"));
         assert_eq!((options.lease, options.is_compressed), (Duration::from_secs(2), false));
         assert_eq!(parse("clickhouse://%E2%9C%93@h/d", None, None).unwrap().user, "✓");
+        assert_eq!(parse("clickhouse://a%+fb@h/d", None, None).unwrap().user, "a%+fb");
         for wrong in [
             "clickhouse",
             "postgres://h/d",

@@ -6,6 +6,7 @@ use axum::{
     extract::Query,
     http::{Method, Uri},
 };
+use percent_encoding::percent_decode_str;
 
 use crate::scope::{Params, encode};
 
@@ -101,32 +102,13 @@ fn statement(body: Option<&[u8]>) -> Option<Asked> {
 /// What stands below a path, up to the next `/`.
 fn below(path: &str, prefix: &str) -> Option<String> {
     let rest = path.strip_prefix(prefix)?.strip_prefix('/')?;
-    Some(decode(rest.split('/').next().unwrap_or_default())).filter(|id| !id.is_empty())
+    let id = percent_decode_str(rest.split('/').next().unwrap_or_default()).decode_utf8_lossy();
+    Some(id.into_owned()).filter(|id| !id.is_empty())
 }
 
 fn url(path: &str, params: &[(String, String)]) -> String {
     let pairs: Vec<String> = params.iter().map(|(name, value)| format!("{}={}", encode(name), encode(value))).collect();
     if pairs.is_empty() { path.to_owned() } else { format!("{path}?{}", pairs.join("&")) }
-}
-
-/// A part of a path as it was before it was written for an address.
-fn decode(part: &str) -> String {
-    let mut bytes = Vec::with_capacity(part.len());
-    let mut rest = part.as_bytes();
-    while let Some((&first, more)) = rest.split_first() {
-        let sign = more.get(..2).filter(|_| first == b'%').and_then(|digits| std::str::from_utf8(digits).ok());
-        match sign.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &more[2..];
-            }
-            None => {
-                bytes.push(first);
-                rest = more;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 #[cfg(test)]
