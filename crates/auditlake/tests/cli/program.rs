@@ -214,10 +214,9 @@ impl Running {
     #[track_caller]
     fn give_up(&mut self, why: &str) -> ! {
         let _ = self.child.kill();
-        let held = self.output.held.lock().unwrap();
-        let (out, err) = (String::from_utf8_lossy(&held.stdout), String::from_utf8_lossy(&held.stderr));
+        let out = String::from_utf8_lossy(&self.output.held.lock().unwrap().stdout).into_owned();
         let tail = &out[out.len().saturating_sub(2_000)..];
-        panic!("{why}\n{}\nstdout (its end): {tail}\nstderr: {err}", self.told);
+        panic!("{why}\n{}\nstdout (its end): {tail}", self.told);
     }
 
     /// Whether it has ended by itself.
@@ -272,6 +271,12 @@ impl Drop for Running {
         if !self.has_ended {
             let _ = self.child.kill();
             let _ = self.child.wait();
+        }
+        // Of several that work together it may be another one that knows why a test failed.
+        if thread::panicking()
+            && let Ok(held) = self.output.held.lock()
+        {
+            eprintln!("{}\nstderr: {}", self.told, String::from_utf8_lossy(&held.stderr));
         }
     }
 }

@@ -95,7 +95,7 @@ fn a_standby_takes_over_from_who_was_killed() {
     feed.truth().holds(&other);
     // One that ends in order is followed at once.
     let mut third = collector(&one, "acme", &feed);
-    third.says("standing by");
+    third.says("source acme: standing by");
     let outcome = second.terminate();
     assert_eq!(outcome.code, Some(0), "{outcome:?}");
     third.says("source acme: this process does it from now on");
