@@ -19,6 +19,8 @@ mod sql;
 mod stack;
 mod wholeness;
 
+pub use explore::complete;
+
 use std::sync::Arc;
 
 use askama::Template;

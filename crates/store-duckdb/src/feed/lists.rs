@@ -19,9 +19,9 @@ use super::{Reading, kept::Spot, reach::spots};
 use crate::{Inner, database::Database};
 
 /// The longest list.
-const MOST: usize = 100_000;
-/// As many entries are kept in all lists of the younger half, and as many in the older one: 24 MB each.
-const MOST_OF_ALL: usize = 1_000_000;
+const MOST: usize = 300_000;
+/// As many entries are kept in all lists of the younger half, and as many in the older one: 36 MB each.
+const MOST_OF_ALL: usize = 1_500_000;
 /// What a list takes beside its entries, in entries.
 const OVERHEAD: usize = 100;
 /// More rows than this that share one time are left to the engine.

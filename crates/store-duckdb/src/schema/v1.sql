@@ -1,6 +1,7 @@
 CREATE TABLE schema_version (version UINTEGER NOT NULL);
 
 -- What varies in an activity, once. Order of storage: order of arrival.
+-- Of ids a few are read without their neighbours (dict_fsst: 4 % larger in all, four times as fast); long texts pack best together (zstd).
 CREATE TABLE activity (
     seq UBIGINT NOT NULL,
     received_at TIMESTAMP NOT NULL,
@@ -10,7 +11,7 @@ CREATE TABLE activity (
     id_hash UINTEGER NOT NULL,
     event_time TIMESTAMP NOT NULL,
     event_name VARCHAR NOT NULL,
-    event_id VARCHAR NOT NULL USING COMPRESSION zstd,
+    event_id VARCHAR NOT NULL USING COMPRESSION dict_fsst,
     organization_id VARCHAR,
     organization_uuid VARCHAR,
     actor_type VARCHAR,
@@ -28,7 +29,7 @@ CREATE TABLE activity (
     read_only BOOLEAN NOT NULL,
     guessed BOOLEAN NOT NULL,
     target VARCHAR USING COMPRESSION zstd,
-    resource_ids VARCHAR USING COMPRESSION zstd,
+    resource_ids VARCHAR USING COMPRESSION dict_fsst,
     raw_rest VARCHAR NOT NULL USING COMPRESSION zstd
 );
 

@@ -4,7 +4,7 @@
 //! `/explore/facets` and `/explore/live` give parts of the page alone, `/explore/complete` the filter's completions,
 //! `/explore/export.csv` and `.jsonl` what is found, to be saved.
 
-mod complete;
+pub mod complete;
 mod export;
 mod facets;
 mod table;

@@ -8,7 +8,10 @@ use axum::{
 };
 use percent_encoding::percent_decode_str;
 
-use crate::scope::{Params, encode};
+use crate::{
+    pages::complete,
+    scope::{Params, encode},
+};
 
 /// A question about the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,6 +67,14 @@ pub fn asked(method: &Method, uri: &Uri, body: Option<&[u8]>, reveal: &dyn Fn(&s
     let one = |what, detail, link| Asked { what, detail, link, scope: scope.clone(), is_part };
     let here = |what, detail| one(what, detail, url(path, &params));
     let page = match path {
+        // Every letter asks: whose values were offered is told, and once as long as somebody writes.
+        "/explore/complete" => complete::field(uri).map(|field| Asked {
+            what: "completion",
+            detail: format!("{field}:"),
+            link: "/explore".to_owned(),
+            scope: String::new(),
+            is_part: true,
+        }),
         "/explore" => Some(here("explorer", parameter("q"))),
         "/explore/export.csv" | "/explore/export.jsonl" => Some(here("export", parameter("q"))),
         "/sql" => Some(here("sql", parameter("q"))).filter(|asked| !asked.detail.is_empty()),
@@ -140,12 +151,13 @@ mod tests {
             ("/alerts?q=eve", "alerts", "eve"),
             ("/alerts/live?q=eve", "alerts", "eve"),
             ("/alerts/alert_1/live", "alert", "alert_1"),
+            ("/explore/complete?q=ip%3A192.&at=7", "completion", "ip:"),
         ] {
             assert_eq!(told(get(uri)), [(what, detail.to_owned())], "{uri}");
             let head = asked(&Method::HEAD, &uri.parse().unwrap(), None, &str::to_owned);
             assert_eq!(head, get(uri), "{uri}");
         }
-        for none in ["/", "/sql", "/settings", "/rules/a", "/live", "/overview/live", "/person/", "/assets/x"] {
+        for none in ["/", "/sql", "/settings", "/rules/a", "/live", "/overview/live", "/person/", "/assets/x", "/explore/complete?q=act&at=3"] {
             assert_eq!(get(none), [], "{none}");
         }
         let body = br#"{"sql":"select 2"}"#;

@@ -10,6 +10,7 @@ use auditlake_store::{
 use axum::{
     Json,
     extract::{Query, State},
+    http::Uri,
 };
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
@@ -58,6 +59,15 @@ pub async fn complete(
     };
     let offer = |(text, note): (String, String)| Offer { text: format!("{sign}{text}"), from, to, note };
     Ok(Json(offers.into_iter().take(MOST).map(offer).collect()))
+}
+
+/// The field whose values a question of `/explore/complete` shows; `None` if it shows names that everybody knows.
+pub fn field(uri: &Uri) -> Option<String> {
+    let Query(Question { q, at }) = Query::try_from_uri(uri).ok()?;
+    let word = &q[word_at(&q, byte_of(&q, at))];
+    let (name, _) = word.trim_start_matches('-').split_once(':')?;
+    let known = Known::by_name(name)?;
+    DIMENSIONS.iter().any(|dimension| Known::by_name(dimension.field) == Some(known)).then(|| name.to_owned())
 }
 
 /// Fields that begin so, then types that contain it.
@@ -181,6 +191,16 @@ mod tests {
         check("a ", 2, "");
         assert_eq!(byte_of("ä😀b", 3), 6);
         assert_eq!(units("ä😀"), 3);
+    }
+
+    #[test]
+    fn tells_whose_values_are_shown() {
+        let field = |uri: &str| field(&uri.parse().unwrap());
+        assert_eq!(field("/explore/complete?q=actor%3Aev&at=8").as_deref(), Some("actor"));
+        assert_eq!(field("/explore/complete?q=-actor%3A&at=7").as_deref(), Some("actor"));
+        for none in ["q=act&at=3", "q=actor%3Aev+x&at=10", "q=nosuch%3Ax&at=8", "q=actor%3Aev", "at=x", ""] {
+            assert_eq!(field(&format!("/explore/complete?{none}")), None, "{none}");
+        }
     }
 
     #[test]
