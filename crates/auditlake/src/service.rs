@@ -141,7 +141,7 @@ impl Running {
         let duty = duty::Duty::seek(&store, engine::Duty::DETECTION.to_owned(), rank, "detection".to_owned());
         let detection = detection::start(config, data, &store, watched.clone(), &closed, duty.is_ours()).await?;
         let more = intake.merge(detection.routes(&store));
-        let warming = tokio::spawn(web::warm(site.clone()));
+        let warming = tokio::spawn(warm(site.clone(), store.clone()));
         let router = web::router_with(site, more).merge(served);
         // Commands of this machine ask by way of the loopback interface, wherever else the service listens.
         let mut near = address;
@@ -228,6 +228,14 @@ impl Running {
         self.store.checkpoint().await.context("cannot tidy the store up")?;
         drop(self.here);
         Ok(())
+    }
+}
+
+/// Makes ready what the first one to look would have to wait for.
+async fn warm(site: Site, store: Store) {
+    web::warm(site).await;
+    if let Err(error) = store.prepare().await {
+        tracing::warn!(%error, "pages about single things are slow");
     }
 }
 

@@ -3,7 +3,8 @@
 //! Most of what pages count is a matter of these columns alone, and some ten thousand groups stand for millions of rows. The
 //! groups are a table of the database in memory, with the columns of table `activity` under their names, so that the same
 //! conditions and expressions are asked of either. Made when somebody first asks, it takes in what was committed since
-//! before each answer: an answer is what a scan of the rows would say, to the row.
+//! before each answer: an answer is what a scan of the rows would say, to the row. Of a stretch of time that parts half days,
+//! the whole ones are counted here and the ends by their rows.
 //!
 //! Rows are never removed; whoever changes one of these columns in stored rows calls [`Cube::forget`].
 
@@ -14,6 +15,7 @@ use auditlake_store::{
     filter::{Field, Filter, Known},
 };
 use duckdb::Connection;
+use jiff::Timestamp;
 
 use crate::{database::Database, filter, hits::Hit};
 
@@ -75,9 +77,9 @@ impl From {
         }
     }
 
-    fn groups(filter: Filter) -> From {
+    fn groups(filter: Filter, window: Window) -> From {
         From {
-            table: TABLE.to_owned(),
+            table: Stretch::of(window).table(),
             filter,
             count: "CAST(coalesce(sum(n), 0) AS BIGINT)",
             first: "min(first)",
@@ -107,10 +109,10 @@ impl Asked {
     /// Where it is counted best.
     pub(crate) fn place(self, connection: &Connection, database: &Database, seq: u64) -> duckdb::Result<From> {
         if self.is_covered && database.cube.upto(connection, seq) {
-            return Ok(From::groups(self.filter));
+            return Ok(From::groups(self.filter, self.window));
         }
         if !self.is_raw
-            && let Some((hit, rest)) = database.hits.of(connection, seq, &self.filter, self.window)?
+            && let Some((hit, rest)) = database.hits.of(connection, database, seq, &self.filter, self.window)?
         {
             return Ok(From { table: hit.table.clone(), hit: Some(hit), ..From::rows(rest) });
         }
@@ -132,13 +134,62 @@ struct State {
     is_off: bool,
 }
 
-/// Whether the groups can answer: times that part no half day, and no column but theirs.
+/// Whether the groups can answer: a stretch with whole half days, counted by no shorter ones, and no column but theirs.
 pub(crate) fn covers(filter: &Filter, window: Window, width: Option<i64>, columns: &[&str]) -> bool {
-    let is_edge = |micros: i64| micros.rem_euclid(GRAIN) == 0;
-    [window.since, window.until].into_iter().flatten().all(|time| is_edge(time.as_microsecond()))
-        && width.is_none_or(is_edge)
+    Stretch::of(window).has_groups()
+        && width.is_none_or(|micros| micros % GRAIN == 0)
         && columns.iter().all(|column| is_countable(column))
         && is_testable(filter)
+}
+
+/// A stretch of time, in microseconds: its ends, and between them the half days that lie in it whole.
+struct Stretch {
+    since: Option<i64>,
+    first: Option<i64>,
+    last: Option<i64>,
+    until: Option<i64>,
+}
+
+impl Stretch {
+    fn of(window: Window) -> Stretch {
+        let micros = |time: Option<Timestamp>| time.map(Timestamp::as_microsecond);
+        let (since, until) = (micros(window.since), micros(window.until));
+        let first = since.map(|since| since + (-since).rem_euclid(GRAIN));
+        Stretch { since, first, last: until.map(|until| until - until.rem_euclid(GRAIN)), until }
+    }
+
+    fn has_groups(&self) -> bool {
+        self.first.zip(self.last).is_none_or(|(first, last)| first < last)
+    }
+
+    /// What stands for it in `FROM`.
+    fn table(&self) -> String {
+        let between = |since: Option<i64>, until: Option<i64>| {
+            let bounds = [since.map(|since| (">=", since)), until.map(|until| ("<", until))];
+            let tests = bounds.into_iter().flatten();
+            tests.map(|(test, time)| format!("event_time {test} make_timestamp({time})")).collect::<Vec<_>>()
+        };
+        let ends = [(self.since, self.first), (self.last, self.until)];
+        let ends: Vec<String> = ends
+            .into_iter()
+            .filter(|(begin, end)| begin != end)
+            .map(|(begin, end)| between(begin, end).join(" AND "))
+            .collect();
+        if ends.is_empty() {
+            return TABLE.to_owned();
+        }
+        let (columns, whole) = (COLUMNS.join(", "), between(self.first, self.last).join(" AND "));
+        let rows = ends.iter().map(|end| {
+            format!(
+                " UNION ALL SELECT event_time, {columns}, 1 AS n, event_time AS first, event_time AS last, received_at AS received \
+                 FROM activity WHERE {end}"
+            )
+        });
+        format!(
+            "(SELECT event_time, {columns}, n, first, last, received FROM {TABLE} WHERE {whole}{}) AS cube",
+            rows.collect::<String>()
+        )
+    }
 }
 
 /// Whether a column of the port is made of the groups' columns.

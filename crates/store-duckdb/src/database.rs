@@ -25,6 +25,7 @@ use crate::{
     cube::Cube,
     error, filter,
     hits::Hits,
+    shelves::Shelves,
     writer::Connections,
 };
 
@@ -37,6 +38,7 @@ pub(crate) struct Database {
     /// Counts and rows in memory, which end with this opening.
     pub(crate) cube: Cube,
     pub(crate) hits: Hits,
+    pub(crate) shelves: Shelves,
 }
 
 /// The engine's handle; closed when the last user is gone.
@@ -69,6 +71,7 @@ impl Database {
             abandoned: AtomicBool::new(false),
             cube: Cube::default(),
             hits: Hits::default(),
+            shelves: Shelves::default(),
         };
         let connection = database.connect()?;
         // What is scanned from memory on its way into the file stands there (see `bulk`).

@@ -10,6 +10,7 @@
 
 mod column;
 mod function;
+mod names;
 mod row;
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,7 @@ use auditlake_store::filter::{Field, Filter, Known, Test};
 use duckdb::types::Value;
 
 pub(crate) use function::register;
+pub(crate) use names::{Condition, by_columns};
 
 /// How deep a tree may be to be sent to the row function as a whole.
 const MAX_DEPTH: usize = 32;

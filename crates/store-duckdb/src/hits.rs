@@ -7,6 +7,11 @@
 //!
 //! Rows are never removed from the store. Whoever changes stored rows calls [`Hits::forget`].
 
+mod names;
+
+#[cfg(test)]
+pub(crate) use names::are_in as are_named;
+
 use std::{
     collections::HashMap,
     mem::take,
@@ -17,9 +22,9 @@ use std::{
 };
 
 use auditlake_store::{Seqs, Window, filter::Filter};
-use duckdb::{Connection, params_from_iter};
+use duckdb::{Connection, params_from_iter, types::Value};
 
-use crate::{filter, reader::condition};
+use crate::{database::Database, filter, reader::condition};
 
 /// A filter with more rows is not kept.
 const MOST_ROWS: i64 = 100_000;
@@ -55,21 +60,29 @@ struct State {
     are_many: bool,
 }
 
-/// A filter in two parts: what is slow to decide, and the rest; `None` if nothing is slow.
+/// A filter in two parts: what is slow to decide or names somebody, and the rest; `None` if nothing does.
 fn parted(filter: &Filter) -> Option<(Filter, Filter)> {
-    let (slow, rest): (Vec<Filter>, Vec<Filter>) = match filter {
-        Filter::And(list) => list.iter().cloned().partition(filter::is_slow),
-        other => vec![other.clone()].into_iter().partition(filter::is_slow),
+    let all = match filter {
+        Filter::And(list) => list.clone(),
+        other => vec![other.clone()],
     };
-    (!slow.is_empty()).then(|| (Filter::and(slow), Filter::and(rest)))
+    let (mut kept, mut rest): (Vec<Filter>, Vec<Filter>) = all.into_iter().partition(filter::is_slow);
+    // Names leave few rows, so that what is slow only in that it leaves somebody out is quick among them.
+    if kept.iter().all(|one| matches!(one, Filter::Not(inner) if names::are_in(inner))) {
+        let (named, others): (Vec<Filter>, Vec<Filter>) = rest.into_iter().partition(names::are_in);
+        kept.extend(named);
+        rest = others;
+    }
+    (!kept.is_empty()).then(|| (Filter::and(kept), Filter::and(rest)))
 }
 
 impl Hits {
-    /// The kept rows of the slow part of a filter up to a commit, and the rest of it. Rows are kept anew only for who asks of
-    /// all time: a stretch of it is quicker looked at as it is.
+    /// The kept rows of the slow part of a filter up to a commit, and the rest of it. But for names, which are found soon, rows are kept
+    /// anew only for who asks of all time: a stretch of it is quicker looked at as it is.
     pub(crate) fn of(
         &self,
         connection: &Connection,
+        database: &Database,
         seq: u64,
         filter: &Filter,
         window: Window,
@@ -80,7 +93,7 @@ impl Hits {
             let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
             match known.get(&key) {
                 Some(hit) => hit.clone(),
-                None if window.since.is_some() => return Ok(None),
+                None if window.since.is_some() && !names::are_in(&slow) => return Ok(None),
                 None => {
                     let hit = Arc::new(Hit::new(self.clock.fetch_add(1, Ordering::Relaxed)));
                     self.make_room(&mut known);
@@ -91,7 +104,7 @@ impl Hits {
         };
         hit.used.store(self.clock.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
         self.bury(connection);
-        let is_kept = hit.catch_up(connection, seq, &slow)?;
+        let is_kept = hit.catch_up(connection, database, seq, &slow)?;
         Ok(is_kept.then_some((hit, rest)))
     }
 
@@ -141,6 +154,20 @@ fn is_frequent(connection: &Connection, slow: &Filter) -> duckdb::Result<bool> {
     Ok(found.saturating_mul(newest / SAMPLE) > 2 * MOST_ROWS)
 }
 
+/// The ids of the rows that meet a condition; `None` if there are more than so many.
+fn rows_of(
+    connection: &Connection,
+    condition: &str,
+    values: Vec<Value>,
+    most: i64,
+) -> duckdb::Result<Option<Vec<i64>>> {
+    let text = format!("SELECT rowid FROM activity WHERE {condition} LIMIT {}", most + 1);
+    let mut statement = connection.prepare(&text)?;
+    let rows = statement.query_map(params_from_iter(values), |row| row.get(0))?;
+    let rows = rows.collect::<duckdb::Result<Vec<i64>>>()?;
+    Ok(i64::try_from(rows.len()).is_ok_and(|count| count <= most).then_some(rows))
+}
+
 impl Hit {
     fn new(number: u64) -> Hit {
         let table = format!("staging.main.hits_{number}");
@@ -148,30 +175,27 @@ impl Hit {
     }
 
     /// Adds what was committed since. Whether the rows are kept, and not too many.
-    fn catch_up(&self, connection: &Connection, seq: u64, slow: &Filter) -> duckdb::Result<bool> {
+    fn catch_up(&self, connection: &Connection, database: &Database, seq: u64, slow: &Filter) -> duckdb::Result<bool> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.are_many || state.seq.is_some_and(|known| known >= seq) {
             return Ok(!state.are_many);
         }
-        if state.seq.is_none() && is_frequent(connection, slow)? {
-            state.are_many = true;
-            return Ok(false);
-        }
-        let mut values = Vec::new();
-        let seqs = Seqs { after: state.seq, until: Some(seq) };
-        let condition = condition(slow, Window::default(), seqs, &mut values);
-        let rowids = {
-            let text = format!("SELECT rowid FROM activity WHERE {condition} LIMIT {}", MOST_ROWS + 1 - state.rows);
-            let mut statement = connection.prepare(&text)?;
-            let rows = statement.query_map(params_from_iter(values), |row| row.get::<_, i64>(0))?;
-            rows.collect::<duckdb::Result<Vec<i64>>>()?
+        let (seqs, left) = (Seqs { after: state.seq, until: Some(seq) }, MOST_ROWS - state.rows);
+        let rowids = match names::are_in(slow) {
+            true => names::rows(connection, database, slow, seqs, left)?,
+            false if state.seq.is_none() && is_frequent(connection, slow)? => None,
+            false => {
+                let mut values = Vec::new();
+                let condition = condition(slow, Window::default(), seqs, &mut values);
+                rows_of(connection, &condition, values, left)?
+            }
         };
-        let rows = state.rows + i64::try_from(rowids.len()).unwrap_or(i64::MAX);
-        if rows > MOST_ROWS {
+        let Some(rowids) = rowids else {
             *state = State { are_many: true, ..State::default() };
             connection.execute_batch(&format!("DROP TABLE IF EXISTS {}", self.table))?;
             return Ok(false);
-        }
+        };
+        let rows = state.rows + i64::try_from(rowids.len()).unwrap_or(i64::MAX);
         if state.seq.is_none() || !rowids.is_empty() {
             connection.execute_batch("CREATE OR REPLACE TEMP TABLE hit_row (r BIGINT NOT NULL)")?;
             let mut appender = connection.appender_to_catalog_and_db("hit_row", "temp", "main")?;

@@ -25,6 +25,7 @@ mod outbox;
 mod reader;
 mod recall;
 pub mod schema;
+mod shelves;
 mod slices;
 mod sql;
 mod stream;
@@ -125,6 +126,19 @@ impl DuckStore {
     /// As the engine says.
     pub async fn checkpoint(&self) -> Result<()> {
         self.blocking(|inner| inner.with_writer("moving the write-ahead log", |state| state.checkpoint())).await
+    }
+
+    /// Makes what questions about single things are answered from, which takes a second for some million activities. Without it they take
+    /// longer.
+    ///
+    /// # Errors
+    /// As the engine says.
+    pub async fn prepare(&self) -> Result<()> {
+        self.blocking(|inner| {
+            let database = inner.database();
+            database.shelves.make(&database).map_err(|error| error::translate("reading what activities name", &error))
+        })
+        .await
     }
 
     async fn blocking<T: Send + 'static>(&self, work: impl FnOnce(&Inner) -> Result<T> + Send + 'static) -> Result<T> {

@@ -62,10 +62,15 @@ async fn neighbours_are_met_at_what_is_shared() {
         ("/organization/org_1", "Other organisations of the same actors", vec!["org_2 1"]),
         ("/resource/claude_chat_1", "What else the same actors touched", vec!["claude_chat_2 1"]),
     ] {
-        let page = site.get(path).await;
-        assert_eq!(page.texts("#neighbours"), [title], "{path}");
-        assert_eq!(page.texts("section[aria-labelledby=neighbours] .chips li"), names, "{path}");
+        let page = site.get(&format!("{path}?range=all")).await;
+        let place = format!("{path}/neighbours?range=all");
+        assert_eq!(page.attributes("[hx-trigger=load]", "hx-get"), [place.as_str()], "{path}");
+        let part = site.get(&place).await;
+        assert_eq!(part.texts("#neighbours"), [title], "{path}");
+        assert_eq!(part.texts("section[aria-labelledby=neighbours] .chips li"), names, "{path}");
     }
+    let nobody = site.get("/address/10.0.0.2/neighbours").await;
+    assert_eq!((nobody.status, nobody.texts("#neighbours")), (200, Vec::new()));
 }
 
 #[tokio::test]

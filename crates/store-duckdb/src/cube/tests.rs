@@ -9,11 +9,14 @@ use auditlake_store::{
     filter::{self, Filter, RecordView, matches},
 };
 
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Stretch, TABLE, covers};
 use crate::{DuckStore, Options};
 
 const HALF_DAY: Duration = Duration::from_secs(12 * 3_600);
 /// Of the groups, of kept rows, of both, and of neither.
-const FILTERS: [&str; 12] = [
+const FILTERS: [&str; 20] = [
     "",
     "category:chats",
     "type:claude_* -outcome:failure",
@@ -26,6 +29,14 @@ const FILTERS: [&str; 12] = [
     "drop",
     "-drop outcome:success",
     "email:*@example.com",
+    "ip:192.0.2.1",
+    "key:APIKEY_01 category:chats",
+    "actor:(u3@example.com OR U1@example.com OR directory_1)",
+    "ip:(192.0.2.1 OR 192.0.2.3) -actor:u3@example.com",
+    "actor:U3@EXAMPLE.COM ip:192.0.2.3",
+    "-actor:u3@example.com -type:claude_*",
+    "resource:claude_chat_9 OR target:claude_chat_9",
+    "target:CLAUDE_CHAT_12",
 ];
 
 async fn check(store: &DuckStore, all: &[String]) {
@@ -36,7 +47,12 @@ async fn check(store: &DuckStore, all: &[String]) {
         let passes = |record: &&Record| matches(&filter, &RecordView { record, source: "main" });
         let found: Vec<&Activity> = records.iter().filter(passes).map(|record| record.activity).collect();
         // Each question twice: rows that are kept are found again.
-        for _ in 0..2 {
+        for window in [Window::default(), Window::default(), parting_half_days(&activities)] {
+            let is_inside = |activity: &&Activity| {
+                let time = activity.created_at;
+                window.since.is_none_or(|since| time >= since) && window.until.is_none_or(|until| time < until)
+            };
+            let found: Vec<&Activity> = found.iter().copied().filter(is_inside).collect();
             let mut expected = BTreeMap::<(i64, String), u64>::new();
             for activity in &found {
                 let start = activity.created_at.as_second().div_euclid(43_200) * 43_200;
@@ -46,7 +62,7 @@ async fn check(store: &DuckStore, all: &[String]) {
                 by: vec!["eventName".to_owned()],
                 width: Some(HALF_DAY),
                 filter: filter.clone(),
-                window: Window::default(),
+                window,
                 limit: 100_000,
             };
             let groups = store.tally(&tally).await.unwrap();
@@ -61,17 +77,41 @@ async fn check(store: &DuckStore, all: &[String]) {
             assert_eq!(whole[0].last, found.iter().map(|activity| activity.created_at).max(), "{text:?}");
 
             let columns = ["eventName", "actorLabel", "srcIP", "actorEmail", "outcome"].map(str::to_owned).to_vec();
-            let facets = Facets { columns, filter: filter.clone(), window: Window::default(), limit: 100_000 };
+            let facets = Facets { columns, filter: filter.clone(), window, limit: 100_000 };
             let lists = store.facets(&facets).await.unwrap();
             for (column, list) in facets.columns.iter().zip(lists) {
-                let groups =
-                    store.tally(&Tally { by: vec![column.clone()], width: None, ..tally_of(&filter) }).await.unwrap();
+                let by = Tally { by: vec![column.clone()], width: None, window, ..tally_of(&filter) };
+                let groups = store.tally(&by).await.unwrap();
                 let named = groups.into_iter().filter_map(|group| Some((group.values[0].clone()?, group.count)));
                 assert_eq!(list, named.collect::<Vec<_>>(), "{column} of {text:?}");
             }
         }
     }
     assert_eq!(store.status().await.unwrap().activities, all.len() as u64);
+}
+
+/// Ends within the first and within the last half day.
+fn parting_half_days(all: &[Activity]) -> Window {
+    let times = || all.iter().map(|activity| activity.created_at);
+    let inside = |time: Option<Timestamp>, seconds| time.map(|time| time + SignedDuration::from_secs(seconds));
+    Window { since: inside(times().min(), 4_321), until: inside(times().max(), -4_321) }
+}
+
+#[test]
+fn ends_that_part_half_days_are_counted_by_rows() {
+    let window = |since: &str, until: &str| Window { since: since.parse().ok(), until: until.parse().ok() };
+    let whole = window("2026-04-01T12:00:00Z", "2026-04-03T00:00:00Z");
+    let parting = window("2026-04-01T12:00:00.000001Z", "2026-04-03T01:00:00Z");
+    let before_1970 = window("1969-12-31T13:00:00Z", "1970-01-01T12:00:01Z");
+    assert_eq!(Stretch::of(whole).table(), TABLE);
+    assert_eq!(Stretch::of(Window::default()).table(), TABLE);
+    for window in [parting, before_1970] {
+        assert!(Stretch::of(window).has_groups());
+        assert_eq!(Stretch::of(window).table().matches("UNION ALL").count(), 2);
+    }
+    assert!(!Stretch::of(window("2026-04-01T12:00:01Z", "2026-04-02T11:00:00Z")).has_groups());
+    assert!(!covers(&Filter::All, window("2026-04-01T12:00:01Z", "2026-04-02T11:00:00Z"), None, &[]));
+    assert!(covers(&Filter::All, parting, None, &["category"]) && !covers(&Filter::All, parting, None, &["srcIP"]));
 }
 
 fn tally_of(filter: &Filter) -> Tally {
@@ -85,6 +125,10 @@ async fn says_what_the_rows_say() {
     let all = sample(400);
     for (from, to) in [(0, 0), (0, 150), (150, 151), (151, 400)] {
         store.commit(commit(&all[from..to])).await.unwrap();
+        if to == 150 {
+            check(&store, &all[..to]).await;
+            store.prepare().await.unwrap();
+        }
         check(&store, &all[..to]).await;
     }
     let clients = CountBy { column: "client".to_owned(), filter: Filter::All, window: Window::default(), limit: 10 };

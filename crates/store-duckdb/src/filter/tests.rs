@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use activity::{Activity, Enrichment, Record};
 use arrow::array::AsArray;
 use auditlake_store::{
-    Batch, BatchBuilder, Columns, Commit, Order, Reader, Select, SourceInfo, Writer,
-    filter::{self, EnrichedView, Filter, Known, Test},
+    Batch, BatchBuilder, Columns, Commit, Insight, Order, Reader, Select, SourceInfo, Tally, Window, Writer,
+    filter::{self, EnrichedView, Filter, Known, RecordView, Test},
 };
 use duckdb::{params_from_iter, types::Value};
 
@@ -119,6 +119,65 @@ async fn finds_what_the_reference_finds() {
         some += usize::from(!truth.is_empty());
     }
     assert!(some > ROUNDS / 3, "filters that find something: {some}");
+}
+
+/// All texts in a value.
+fn texts(value: &serde_json::Value, into: &mut Vec<String>) {
+    match value {
+        serde_json::Value::Array(list) => list.iter().for_each(|one| texts(one, into)),
+        serde_json::Value::Object(members) => members.values().for_each(|one| texts(one, into)),
+        serde_json::Value::String(text) => into.push(text.clone()),
+        other => into.push(other.to_string()),
+    }
+}
+
+#[tokio::test]
+async fn names_are_found_column_by_column() {
+    let mut dice = Dice(19);
+    let raws: Vec<String> = (0..400).map(|at| activities::random(&mut dice, at)).collect();
+    let parsed: Vec<Activity> = raws.iter().map(|raw| Activity::parse_str(raw).unwrap()).collect();
+    let records: Vec<Record> = parsed.iter().map(Record::of).collect();
+    let (store, _dir) = store_of(&raws).await;
+    store.prepare().await.unwrap();
+    let mut names = Vec::new();
+    for raw in &raws {
+        texts(&serde_json::from_str(raw).unwrap(), &mut names);
+    }
+    let fields = [Known::Actor, Known::Key, Known::Email, Known::User, Known::Ip, Known::Target, Known::Resource];
+    let (mut some, mut asked) = (0, 0);
+    for round in 0..600 {
+        let mut one = || {
+            let name = &names[dice.below(names.len())];
+            let name = if dice.one_in(3) { name.to_ascii_uppercase() } else { name.clone() };
+            Filter::test(dice.pick(&fields), Test::Equals(name))
+        };
+        let list = [one(), one(), one()];
+        let filter = Filter::or(list.into_iter().take(1 + round % 3));
+        if !crate::hits::are_named(&filter) {
+            continue;
+        }
+        let truth: BTreeSet<String> = records
+            .iter()
+            .enumerate()
+            .filter(|(at, record)| filter::matches(&filter, &RecordView { record, source: source(*at) }))
+            .map(|(_, record)| record.activity.id.to_string())
+            .collect();
+        let select = Select { filter: filter.clone(), limit: Some(1_000), columns: Columns::Raw, ..Select::default() };
+        let mut found = BTreeSet::new();
+        for piece in store.select(&select).await.unwrap().collect().await.unwrap() {
+            let ids = piece.column_by_name("eventID").unwrap().as_string::<i32>();
+            found.extend(ids.iter().flatten().map(str::to_owned));
+        }
+        if let Some(id) = found.symmetric_difference(&truth).next() {
+            let raw = parsed.iter().find(|activity| *activity.id == **id).unwrap().raw;
+            panic!("{round}: {filter}, found {}: {raw}", found.contains(id));
+        }
+        let total = Tally { by: Vec::new(), width: None, filter: filter.clone(), window: Window::default(), limit: 1 };
+        assert_eq!(store.tally(&total).await.unwrap()[0].count, truth.len() as u64, "{round}: {filter}");
+        some += usize::from(!truth.is_empty());
+        asked += 1;
+    }
+    assert!(some > 60 && asked > 300, "{some} of {asked} find something");
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! `/person/{id}`, `/key/{id}`, `/address/{ip}`, `/organization/{id}`, `/resource/{id}`: everything about one of them. The
-//! panels stand in `data/entities.json`; `…/numbers` gives their numbers as JSON.
+//! panels stand in `data/entities.json`; `…/numbers` gives their numbers as JSON, `…/neighbours` the part of the page with who or what
+//! is met together with it.
 
 mod alerts;
 mod neighbours;
@@ -16,7 +17,7 @@ use axum::{
     Router,
     extract::{Path, Query, State, rejection::PathRejection},
     http::StatusCode,
-    response::Response,
+    response::{IntoResponse, Response},
     routing::get,
 };
 use futures::{future::try_join_all, try_join};
@@ -36,7 +37,7 @@ use super::{
     render, text,
 };
 use crate::{
-    Site,
+    ApiError, Site,
     scope::{Params, Scope, encode},
     text::{Count as _, Moment as _},
 };
@@ -73,7 +74,8 @@ struct Page<'a> {
     picker: Picker,
     numbers: Vec<Drawn>,
     panels: Vec<Drawn>,
-    neighbours: Neighbours,
+    /// Where its neighbours are told, if its kind has any.
+    neighbours: Option<String>,
     alerts: Vec<AlertLine>,
 }
 
@@ -93,8 +95,12 @@ pub fn routes() -> Router<Arc<Site>> {
             let scope = Scope::or_usual(&params, Some("all"), &status, Timestamp::now())?;
             dashboards::told(&site, &entity.panels, &scope, &entity.filter(&id)).await
         };
+        let meet = async move |State(site): State<Arc<Site>>, Path(id): Path<String>, Query(params): Query<Params>| {
+            met(&site, entity, &id, &params).await
+        };
         router = router
             .route(&format!("/{}/{{id}}", entity.name), get(show))
+            .route(&format!("/{}/{{id}}/neighbours", entity.name), get(meet))
             .route(&format!("/{}/{{id}}/numbers", entity.name), get(tell));
     }
     router
@@ -110,30 +116,44 @@ async fn page(site: &Site, entity: &'static Entity, id: &str, params: &Params) -
         let scope = Scope::or_usual(params, Some("all"), &status, now)?;
         let drawn =
             try_join_all(entity.panels.iter().map(|panel| Drawn::load(ask, panel, &entity.panels, &scope, &filter)));
-        let (seen, picker, drawn, neighbours, alerts) = try_join!(
+        let (seen, picker, drawn, alerts) = try_join!(
             ask.total(filter.clone(), Window::default()),
             Picker::new(ask, &path, params, &scope),
             drawn,
-            Neighbours::load(ask, entity, id, &filter, &scope),
             alerts::about(site, id, entity.name == "organization"),
         )?;
-        Ok::<_, StoreError>((scope, seen, picker, drawn, neighbours, alerts))
+        Ok::<_, StoreError>((scope, seen, picker, drawn, alerts))
     };
     match answer.await {
         Ok((_, seen, ..)) if seen.count == 0 => {
             let message = format!("No activity in this log names {}.", text::plain(id, 200));
             missing(site, &message, Some("look for a part of it in the Explorer, with * around it"))
         }
-        Ok((scope, seen, picker, drawn, neighbours, alerts)) => {
+        Ok((scope, seen, picker, drawn, alerts)) => {
             let drawn = drawn.into_iter().flatten().map(|drawn| drawn.without(id)).filter(Drawn::is_filled);
             let (numbers, panels) = drawn.partition(Drawn::is_number);
             let frame = Frame::of(site, format!("{} · {}", text::plain(id, 60), entity.title));
             let explore = explore(&scope, &filter.to_string());
+            // To find them takes longer than all of the page.
+            let neighbours = Neighbours::are_of(entity).then(|| params.url(&format!("{path}/neighbours")));
             let page =
                 Page { frame, entity, id, now, seen, explore, scope, picker, numbers, panels, neighbours, alerts };
             render(StatusCode::OK, &page)
         }
         Err(error) => failed(site, &error),
+    }
+}
+
+/// The part of the page that names neighbours.
+async fn met(site: &Site, entity: &'static Entity, id: &str, params: &Params) -> Response {
+    let answer = async {
+        let ask = site.ask().lasting();
+        let scope = Scope::or_usual(params, Some("all"), &*ask.status().await?, Timestamp::now())?;
+        Neighbours::load(ask, entity, id, &entity.filter(id), &scope).await
+    };
+    match answer.await {
+        Ok(neighbours) => render(StatusCode::OK, &neighbours),
+        Err(error) => ApiError::from(error).into_response(),
     }
 }
 

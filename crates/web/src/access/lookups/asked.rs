@@ -58,9 +58,10 @@ pub fn asked(method: &Method, uri: &Uri, body: Option<&[u8]>, reveal: &dyn Fn(&s
     };
     let (path, is_part) = match uri.path() {
         "/explore/facets" => ("/explore", true),
-        path => match path.strip_suffix("/live") {
-            Some(page) => (page, true),
-            None => (path, false),
+        path => match ["/live", "/neighbours"].iter().find_map(|part| path.strip_suffix(part)) {
+            // A thing may have such a name.
+            Some(page) if page == "/alerts" || THINGS.iter().all(|(_, prefix)| page != *prefix) => (page, true),
+            _ => (path, false),
         },
     };
     let scope = ["org", "range", "since", "until", "at"].map(&parameter).join("\0");
@@ -151,13 +152,26 @@ mod tests {
             ("/alerts?q=eve", "alerts", "eve"),
             ("/alerts/live?q=eve", "alerts", "eve"),
             ("/alerts/alert_1/live", "alert", "alert_1"),
+            ("/person/eve%40example.com/neighbours?range=all", "person", "eve@example.com"),
+            ("/resource/neighbours", "resource", "neighbours"),
+            ("/person/live", "person", "live"),
             ("/explore/complete?q=ip%3A192.&at=7", "completion", "ip:"),
         ] {
             assert_eq!(told(get(uri)), [(what, detail.to_owned())], "{uri}");
             let head = asked(&Method::HEAD, &uri.parse().unwrap(), None, &str::to_owned);
             assert_eq!(head, get(uri), "{uri}");
         }
-        for none in ["/", "/sql", "/settings", "/rules/a", "/live", "/overview/live", "/person/", "/assets/x", "/explore/complete?q=act&at=3"] {
+        for none in [
+            "/",
+            "/sql",
+            "/settings",
+            "/rules/a",
+            "/live",
+            "/overview/live",
+            "/person/",
+            "/assets/x",
+            "/explore/complete?q=act&at=3",
+        ] {
             assert_eq!(get(none), [], "{none}");
         }
         let body = br#"{"sql":"select 2"}"#;

@@ -1,5 +1,6 @@
 //! Who or what is met together with one thing: other people at the same addresses, other addresses of the same people.
 
+use askama::Template;
 use auditlake_store::{Result, StoreError, Tally, filter::Filter};
 
 use super::Entity;
@@ -7,6 +8,7 @@ use crate::{
     ask::Ask,
     pages::{dimension::Dimension, picker::organizations},
     scope::Scope,
+    text::{self, Count as _},
 };
 
 /// So many of what is shared are looked at, and so many neighbours are named.
@@ -56,7 +58,8 @@ const WAYS: [Way; 4] = [
 ];
 
 /// What is met together with something.
-#[derive(Default)]
+#[derive(Default, Template)]
+#[template(path = "entity/neighbours.html")]
 pub struct Neighbours {
     pub title: &'static str,
     pub note: &'static str,
@@ -71,6 +74,11 @@ pub struct Neighbour {
 }
 
 impl Neighbours {
+    /// Whether things of this kind have any.
+    pub fn are_of(entity: &Entity) -> bool {
+        WAYS.iter().any(|way| way.entities.contains(&entity.name.as_str()))
+    }
+
     /// Those of the thing that `filter` finds.
     pub async fn load(ask: Ask<'_>, entity: &Entity, id: &str, filter: &Filter, scope: &Scope) -> Result<Neighbours> {
         let Some(way) = WAYS.iter().find(|way| way.entities.contains(&entity.name.as_str())) else {

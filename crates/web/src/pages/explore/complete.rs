@@ -20,6 +20,8 @@ use crate::{ApiError, Site, ask::Ask, scope::floor};
 
 /// So many are offered.
 const MOST: usize = 12;
+/// So many of a field's values are looked through.
+const VALUES: u64 = 10_000;
 /// Values are offered that occur in the last so many days of the log.
 const DAYS: i64 = 30;
 
@@ -122,19 +124,20 @@ async fn counted(ask: Ask<'_>, name: &str, known: Known, start: &str) -> Result<
     let newest = ask.status().await?.newest.unwrap_or_default();
     let since = floor(newest - SignedDuration::from_hours(24 * DAYS), Duration::from_secs(24 * 3_600));
     let window = Window { since: Some(since), until: None };
-    // One answer serves every letter that is typed, unless what is meant is rare.
+    // One answer serves every letter that is typed, unless there are so many values that what is meant is not among them.
     let pattern = Glob::new([start.to_owned(), String::new()]).filter(|_| known.kind() != Kind::Address);
     let rare = pattern.map(|pattern| Filter::test(known, Test::Pattern(pattern)));
     let start = start.to_ascii_lowercase();
     let mut counts = Arc::default();
     for filter in [Some(Filter::All), rare].into_iter().flatten() {
-        let count = CountBy { column: dimension.column.to_owned(), filter, window, limit: 200 };
+        let count = CountBy { column: dimension.column.to_owned(), filter, window, limit: VALUES };
         counts = match ask.count_by(&count).await {
             Ok(counts) => counts,
             Err(auditlake_store::StoreError::Statement(_)) => return Ok(Vec::new()),
             Err(error) => return Err(error),
         };
-        if counts.iter().any(|(value, _)| value.to_ascii_lowercase().starts_with(&start)) {
+        let is_whole = (counts.len() as u64) < VALUES;
+        if is_whole || counts.iter().any(|(value, _)| value.to_ascii_lowercase().starts_with(&start)) {
             break;
         }
     }

@@ -1,0 +1,151 @@
+//! Where in the store a thing may be named: of each stretch of rows, the ids of all resources and targets in a Bloom filter.
+//!
+//! What is done to a thing happens within a few days, so that its rows lie in one or two of a hundred stretches, while to look for its id
+//! means to unpack all ids of all rows. The filters take some 2.5 bytes a row and are made when somebody has time ([`Shelves::make`]);
+//! until then, and for rows beyond the memory they may take, everything is looked through.
+//!
+//! Rows never leave the store, and a row that is stored anew comes to stand at the end.
+
+use std::sync::{Mutex, PoisonError};
+
+use auditlake_store::schema::RESOURCE_SEPARATOR;
+use fastbloom::BloomFilter;
+
+use crate::{ask::Kind, database::Database};
+
+/// Rows of a shelf: those that the engine keeps and passes over together.
+const ROWS: i64 = 122_880;
+/// The bits of a shelf's filter: one in a hundred shelves is looked through in vain if each row names two things.
+const BITS: usize = 20 * ROWS as usize;
+/// So many shelves have one: 77 MB for 31 million rows. The oldest ones.
+const MOST: usize = 256;
+/// Rows that are read at once.
+const PIECE: i64 = ROWS;
+
+/// See the module.
+#[derive(Default)]
+pub(crate) struct Shelves(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    /// Whether all rows up to `next` have been read.
+    is_made: bool,
+    filters: Vec<BloomFilter>,
+    /// The first row that has not been read.
+    next: i64,
+}
+
+impl Shelves {
+    /// Reads all rows. Whoever asks meanwhile looks through everything.
+    pub(crate) fn make(&self, database: &Database) -> duckdb::Result<()> {
+        let mut state = State::default();
+        state.catch_up(database)?;
+        state.is_made = true;
+        *self.held() = state;
+        Ok(())
+    }
+
+    /// The rows, from the first to the one behind the last, that may name any of these, written in small letters.
+    pub(crate) fn holding(&self, database: &Database, names: &[String]) -> duckdb::Result<Vec<(i64, i64)>> {
+        let mut state = self.held();
+        if !state.is_made {
+            return Ok(vec![(0, i64::MAX)]);
+        }
+        state.catch_up(database)?;
+        Ok(state.holding(names))
+    }
+
+    fn held(&self) -> std::sync::MutexGuard<'_, State> {
+        // Whatever was read in part is read again.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn catch_up(&mut self, database: &Database) -> duckdb::Result<()> {
+        let mut last = -1;
+        database.ask("SELECT coalesce(max(rowid), -1) FROM activity", &[], &[Kind::Long], |chunk| {
+            last = chunk.longs(0).last().copied().unwrap_or(-1);
+        })?;
+        while self.next <= last {
+            // To the end of the shelf.
+            let end = (self.next / PIECE + 1) * PIECE;
+            let text = format!(
+                "SELECT rowid, resource_ids, target FROM activity WHERE rowid >= {} AND rowid < {end} \
+                 AND (resource_ids IS NOT NULL OR target IS NOT NULL)",
+                self.next
+            );
+            database.ask(&text, &[], &[Kind::Long, Kind::Text, Kind::Text], |chunk| {
+                let (rowids, resources, targets) = (chunk.longs(0), chunk.texts(1), chunk.texts(2));
+                for (at, rowid) in rowids.iter().enumerate() {
+                    let resources = resources.get(at).unwrap_or_default();
+                    resources.split(RESOURCE_SEPARATOR).for_each(|name| self.put(*rowid, name));
+                    // A mark stands for one of the resources.
+                    let is_mark = |name: &&str| name.bytes().all(|byte| byte <= 7);
+                    targets.get(at).filter(|name| !is_mark(name)).into_iter().for_each(|name| self.put(*rowid, name));
+                }
+            })?;
+            self.next = end.min(last + 1);
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, rowid: i64, name: &str) {
+        let shelf = usize::try_from(rowid / ROWS).unwrap_or(usize::MAX);
+        if name.is_empty() || shelf >= MOST {
+            return;
+        }
+        while self.filters.len() <= shelf {
+            self.filters.push(BloomFilter::with_num_bits(BITS).seed(&0).expected_items(2 * ROWS as usize));
+        }
+        self.filters[shelf].insert(name.to_ascii_lowercase().as_bytes());
+    }
+
+    fn holding(&self, names: &[String]) -> Vec<(i64, i64)> {
+        let may = |filter: &BloomFilter| names.iter().any(|name| filter.contains(name.as_bytes()));
+        let mut found: Vec<(i64, i64)> = Vec::new();
+        let shelves = (0_i64..).zip(&self.filters).filter(|(_, filter)| may(filter));
+        for (begin, end) in shelves.map(|(shelf, _)| (shelf * ROWS, (shelf + 1) * ROWS)) {
+            match found.last_mut() {
+                Some((_, last)) if *last == begin => *last = end,
+                _ => found.push((begin, end)),
+            }
+        }
+        if self.filters.len() >= MOST {
+            found.push((MOST as i64 * ROWS, i64::MAX));
+        }
+        found
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_every_shelf_of_a_name() {
+        let mut state = State::default();
+        for shelf in 0..8 {
+            for row in 0..5_000 {
+                state.put(shelf * ROWS + row, &format!("chat_{}", shelf * 5_000 + row));
+            }
+        }
+        state.put(3 * ROWS, "Chat_AB");
+        state.put(4 * ROWS, "chat_ab");
+        state.put(7 * ROWS, "chat_ab");
+        let shelves = |list: &[(i64, i64)]| list.iter().map(|(from, to)| (from / ROWS, to / ROWS)).collect::<Vec<_>>();
+        assert_eq!(shelves(&state.holding(&["chat_ab".to_owned()])), [(3, 5), (7, 8)]);
+        assert_eq!(shelves(&state.holding(&["chat_5001".to_owned()])), [(1, 2)]);
+        assert_eq!(state.holding(&["nothing".to_owned()]), []);
+    }
+
+    #[test]
+    fn rows_beyond_the_memory_are_looked_through() {
+        let mut state = State::default();
+        state.put(MOST as i64 * ROWS, "late");
+        state.put((MOST as i64 - 1) * ROWS, "last");
+        let beyond = (MOST as i64 * ROWS, i64::MAX);
+        assert_eq!(state.holding(&["late".to_owned()]), [beyond]);
+    }
+}
