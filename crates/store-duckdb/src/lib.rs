@@ -178,6 +178,13 @@ impl Inner {
         })
     }
 
+    /// The length of the write-ahead log.
+    fn log_bytes(&self) -> u64 {
+        let mut path = self.options.path.clone().into_os_string();
+        path.push(".wal");
+        std::fs::metadata(path).map_or(0, |file| file.len())
+    }
+
     fn reopen(&self, state: &mut WriterState) -> Result<()> {
         let mut database = self.database.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         // The old opening holds the file's lock until its last connection is gone; readers end soon.

@@ -14,13 +14,13 @@ use arrow::{
 };
 use async_trait::async_trait;
 use auditlake_store::{
-    Batch, Commit, Committed, Counts, Lateness, LedgerEntry, Result, Writer, id_hash, outbox::NewDelivery,
+    Batch, Commit, Committed, Counts, Lateness, LedgerEntry, Result, StoreError, Writer, id_hash, outbox::NewDelivery,
     schema::COLUMNS,
 };
 use duckdb::Connection;
 use jiff::Timestamp;
 use serde_json::Value;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use crate::{
     DuckStore,
@@ -41,6 +41,10 @@ pub(crate) struct Connections {
     pub(crate) bulk: Bulk,
 }
 
+/// What follows a feed commits so few rows and is back some seconds later. In between, the write-ahead log is moved into the database if
+/// it is long, rather than when it has become so long that who comes next would wait for it.
+const SMALL: usize = 2_000;
+const LOG_BYTES: u64 = 4 << 20;
 /// Up to so many hashes stand in the statement itself; more go into a temporary table.
 const INLINE_HASHES: usize = 256;
 /// Up to so many candidates are looked up by row id; more are found by scanning the ids.
@@ -49,12 +53,31 @@ const INLINE_CANDIDATES: usize = 20_000;
 #[async_trait]
 impl Writer for DuckStore {
     async fn commit(&self, commit: Commit) -> Result<Committed> {
-        self.blocking(move |inner| {
-            let committed = inner.with_writer("storing activities", |state| state.commit(commit))?;
-            inner.commits.send_replace(committed.seq);
-            Ok(committed)
+        let is_small = commit.batches.iter().map(Batch::len).sum::<usize>() <= SMALL;
+        let (tell, told) = oneshot::channel();
+        let inner = self.inner.clone();
+        tokio::task::spawn_blocking(move || {
+            let mut tell = Some(tell);
+            let mut answer = |answer| {
+                // Nobody may wait for it any more.
+                tell.take().map(|tell| tell.send(answer).is_ok())
+            };
+            let done = inner.with_writer("storing activities", |state| {
+                let committed = state.commit(commit)?;
+                inner.commits.send_replace(committed.seq);
+                answer(Ok(committed));
+                if is_small && inner.log_bytes() > LOG_BYTES { state.checkpoint() } else { Ok(()) }
+            });
+            if let Err(error) = done {
+                let message = error.to_string();
+                if answer(Err(error)).is_none() {
+                    tracing::warn!("the write-ahead log stays as it is for now: {message}");
+                }
+            }
+        });
+        told.await.unwrap_or_else(|_| {
+            Err(StoreError::Engine { doing: "storing activities", message: "the engine gave no answer".to_owned() })
         })
-        .await
     }
 
     async fn checkpoints(&self, source: &str) -> Result<BTreeMap<String, Value>> {
