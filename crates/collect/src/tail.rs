@@ -103,8 +103,12 @@ impl Tail {
     /// Follows until told to stop.
     pub(crate) async fn run(&mut self, stop: &Stop) -> Result<()> {
         let seat = Seat::new(&self.options.turns);
+        let mut due = Instant::now();
         while !stop.is_given() {
-            let begun = Instant::now();
+            // Who is woken a moment late does not come later every time.
+            let now = Instant::now();
+            let is_late = now > due && now - due < self.options.interval / 10;
+            let begun = if is_late { due } else { now };
             let failure = self.cycle(&seat, stop).await?;
             let is_refused = matches!(failure, Some(Failure::Refused));
             let wait = match failure {
@@ -121,7 +125,8 @@ impl Tail {
                 Some(_) => self.options.interval,
             };
             self.desk.commit_errors().await?;
-            seat.due(Instant::now() + wait);
+            due = Instant::now() + wait;
+            seat.due(due);
             if !self.desk.pause(wait, is_refused, stop).await {
                 break;
             }
