@@ -70,7 +70,8 @@ async fn neighbours_are_met_at_what_is_shared() {
         assert_eq!(part.texts("section[aria-labelledby=neighbours] .chips li"), names, "{path}");
     }
     let nobody = site.get("/address/10.0.0.2/neighbours").await;
-    assert_eq!((nobody.status, nobody.texts("#neighbours")), (200, Vec::new()));
+    assert_eq!(nobody.status, 200);
+    assert!(nobody.texts("#neighbours").is_empty());
 }
 
 #[tokio::test]

@@ -78,8 +78,8 @@ fn any(
             let among = condition(&Filter::All, Window::default(), seqs, &mut values);
             values.extend(more.iter().cloned());
             // To name rows where all are meant takes the engine away from its dictionaries.
-            let first = (begin > 0).then(|| format!("rowid >= {begin} AND ")).unwrap_or_default();
-            let last = (end < i64::MAX).then(|| format!("rowid < {end} AND ")).unwrap_or_default();
+            let first = if begin > 0 { format!("rowid >= {begin} AND ") } else { String::new() };
+            let last = if end < i64::MAX { format!("rowid < {end} AND ") } else { String::new() };
             let text = format!("{first}{last}{among} AND ({test})");
             let Some(rows) = rows_of(connection, &text, values, most)? else { return Ok(None) };
             found.extend(rows);

@@ -148,7 +148,8 @@ async fn page(site: &Site, entity: &'static Entity, id: &str, params: &Params) -
 async fn met(site: &Site, entity: &'static Entity, id: &str, params: &Params) -> Response {
     let answer = async {
         let ask = site.ask().lasting();
-        let scope = Scope::or_usual(params, Some("all"), &*ask.status().await?, Timestamp::now())?;
+        let status = ask.status().await?;
+        let scope = Scope::or_usual(params, Some("all"), &status, Timestamp::now())?;
         Neighbours::load(ask, entity, id, &entity.filter(id), &scope).await
     };
     match answer.await {
