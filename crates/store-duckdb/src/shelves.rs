@@ -2,11 +2,14 @@
 //!
 //! What is done to a thing happens within a few days, so that its rows lie in one or two of a hundred stretches, while to look for its id
 //! means to unpack all ids of all rows. The filters take some 2.5 bytes a row and are made when somebody has time ([`Shelves::make`]);
-//! until then, and for rows beyond the memory they may take, everything is looked through.
+//! until then, and for the oldest rows if there are more than fit the memory that they may take, everything is looked through.
 //!
 //! Rows never leave the store, and a row that is stored anew comes to stand at the end.
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    collections::VecDeque,
+    sync::{Mutex, PoisonError},
+};
 
 use auditlake_store::schema::RESOURCE_SEPARATOR;
 use fastbloom::BloomFilter;
@@ -17,10 +20,8 @@ use crate::{ask::Kind, database::Database};
 const ROWS: i64 = 122_880;
 /// The bits of a shelf's filter: one in a hundred shelves is looked through in vain if each row names two things.
 const BITS: usize = 20 * ROWS as usize;
-/// So many shelves have one: 77 MB for 31 million rows. The oldest ones.
+/// So many shelves have one, the newest: 77 MB for 31 million rows.
 const MOST: usize = 256;
-/// Rows that are read at once.
-const PIECE: i64 = ROWS;
 
 /// See the module.
 #[derive(Default)]
@@ -30,7 +31,9 @@ pub(crate) struct Shelves(Mutex<State>);
 struct State {
     /// Whether all rows up to `next` have been read.
     is_made: bool,
-    filters: Vec<BloomFilter>,
+    filters: VecDeque<BloomFilter>,
+    /// The shelf of the first of them. What lies before has none.
+    oldest: i64,
     /// The first row that has not been read.
     next: i64,
 }
@@ -67,9 +70,10 @@ impl State {
         database.ask("SELECT coalesce(max(rowid), -1) FROM activity", &[], &[Kind::Long], |chunk| {
             last = chunk.longs(0).last().copied().unwrap_or(-1);
         })?;
+        self.leave_room_for(last / ROWS);
         while self.next <= last {
             // To the end of the shelf.
-            let end = (self.next / PIECE + 1) * PIECE;
+            let end = (self.next / ROWS + 1) * ROWS;
             let text = format!(
                 "SELECT rowid, resource_ids, target FROM activity WHERE rowid >= {} AND rowid < {end} \
                  AND (resource_ids IS NOT NULL OR target IS NOT NULL)",
@@ -91,28 +95,37 @@ impl State {
     }
 
     fn put(&mut self, rowid: i64, name: &str) {
-        let shelf = usize::try_from(rowid / ROWS).unwrap_or(usize::MAX);
-        if name.is_empty() || shelf >= MOST {
+        let Ok(place) = usize::try_from(rowid / ROWS - self.oldest) else { return };
+        if name.is_empty() {
             return;
         }
-        while self.filters.len() <= shelf {
-            self.filters.push(BloomFilter::with_num_bits(BITS).seed(&0).expected_items(2 * ROWS as usize));
+        while self.filters.len() <= place {
+            self.filters.push_back(BloomFilter::with_num_bits(BITS).seed(&0).expected_items(2 * ROWS as usize));
         }
-        self.filters[shelf].insert(name.to_ascii_lowercase().as_bytes());
+        self.filters[place].insert(name.to_ascii_lowercase().as_bytes());
+    }
+
+    /// Drops the filters of the oldest shelves, and reads none of them, if this is to be the last shelf.
+    fn leave_room_for(&mut self, last: i64) {
+        let oldest = (last + 1 - MOST as i64).max(self.oldest);
+        let gone = usize::try_from(oldest - self.oldest).unwrap_or(usize::MAX).min(self.filters.len());
+        self.filters.drain(..gone);
+        self.oldest = oldest;
+        self.next = self.next.max(oldest * ROWS);
     }
 
     fn holding(&self, names: &[String]) -> Vec<(i64, i64)> {
         let may = |filter: &BloomFilter| names.iter().any(|name| filter.contains(name.as_bytes()));
         let mut found: Vec<(i64, i64)> = Vec::new();
-        let shelves = (0_i64..).zip(&self.filters).filter(|(_, filter)| may(filter));
+        if self.oldest > 0 {
+            found.push((0, self.oldest * ROWS));
+        }
+        let shelves = (self.oldest..).zip(&self.filters).filter(|(_, filter)| may(filter));
         for (begin, end) in shelves.map(|(shelf, _)| (shelf * ROWS, (shelf + 1) * ROWS)) {
             match found.last_mut() {
                 Some((_, last)) if *last == begin => *last = end,
                 _ => found.push((begin, end)),
             }
-        }
-        if self.filters.len() >= MOST {
-            found.push((MOST as i64 * ROWS, i64::MAX));
         }
         found
     }
@@ -143,9 +156,16 @@ mod tests {
     #[test]
     fn rows_beyond_the_memory_are_looked_through() {
         let mut state = State::default();
-        state.put(MOST as i64 * ROWS, "late");
-        state.put((MOST as i64 - 1) * ROWS, "last");
-        let beyond = (MOST as i64 * ROWS, i64::MAX);
-        assert_eq!(state.holding(&["late".to_owned()]), [beyond]);
+        let most = MOST as i64;
+        state.put(0, "early");
+        state.put(2 * ROWS, "later");
+        state.leave_room_for(most - 1);
+        assert_eq!(state.holding(&["early".to_owned()]), [(0, ROWS)]);
+        state.leave_room_for(most);
+        state.put(most * ROWS, "last");
+        assert_eq!((state.filters.len(), state.next), (MOST, ROWS));
+        assert_eq!(state.holding(&["nothing".to_owned()]), [(0, ROWS)]);
+        assert_eq!(state.holding(&["later".to_owned()]), [(0, ROWS), (2 * ROWS, 3 * ROWS)]);
+        assert_eq!(state.holding(&["last".to_owned()]), [(0, ROWS), (most * ROWS, (most + 1) * ROWS)]);
     }
 }
