@@ -20,7 +20,8 @@ pub(crate) use enrichment::{IDENTITY, agent, enrichment_texts, person, place, pl
 /// The version that this program writes.
 pub const VERSION: u32 = 6;
 
-/// How version N + 1 is made of version N. What stands here was shipped once and never changes again.
+/// How version N + 1 is made of version N. What stands here was shipped once and never changes
+/// again, but for how texts are packed: the engine keeps that with each file, and reads both.
 const MIGRATIONS: [&str; VERSION as usize] = [
     include_str!("schema/v1.sql"),
     include_str!("schema/v2.sql"),
