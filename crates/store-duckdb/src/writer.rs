@@ -58,10 +58,8 @@ impl Writer for DuckStore {
         let inner = self.inner.clone();
         tokio::task::spawn_blocking(move || {
             let mut tell = Some(tell);
-            let mut answer = |answer| {
-                // Nobody may wait for it any more.
-                tell.take().map(|tell| tell.send(answer).is_ok())
-            };
+            // Whoever asked may have gone.
+            let mut answer = |answer| tell.take().map(|tell| drop(tell.send(answer)));
             let done = inner.with_writer("storing activities", |state| {
                 let committed = state.commit(commit)?;
                 inner.commits.send_replace(committed.seq);
@@ -70,8 +68,9 @@ impl Writer for DuckStore {
             });
             if let Err(error) = done {
                 let message = error.to_string();
+                // What was stored stays stored.
                 if answer(Err(error)).is_none() {
-                    tracing::warn!("the write-ahead log stays as it is for now: {message}");
+                    tracing::warn!("the write-ahead log was not moved into the database: {message}");
                 }
             }
         });
