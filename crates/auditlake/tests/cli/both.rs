@@ -62,7 +62,7 @@ fn the_served_feed_keeps_the_contract_in_the_same_words() {
     let Some(engine) = engine() else { return };
     let places = [Place::new(), Place::new().on(&engine.database("conformance"))];
     let truth = attacked(&places[0], "15", "6");
-    // Some that happened at one moment, so that every check has something to look at.
+    // Some that happened at one moment, so that what is told of ties is compared too.
     let lines = truth.lines();
     let newest = lines.lines().find(|line| line.contains(&truth.newest())).unwrap();
     let tied = ["0", "1", "2"].map(|sign| newest.replacen("\"activity_", &format!("\"activity_{sign}"), 1) + "\n");
@@ -77,7 +77,7 @@ fn the_served_feed_keeps_the_contract_in_the_same_words() {
         told(&report, &url)
     });
     let end = reports[0].last().unwrap();
-    assert!(reports[0].len() > 300 && end.ends_with(" passed, 0 failed, 0 skipped"), "{:?}", reports[0]);
+    assert!(reports[0].len() > 300 && end.contains(" passed, 0 failed, "), "{:?}", reports[0]);
     for (one, other) in reports[0].iter().zip(&reports[1]) {
         assert_eq!(other, one);
     }

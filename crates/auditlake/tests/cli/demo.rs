@@ -57,7 +57,11 @@ fn the_simulator_keeps_the_contract() {
     let feed = Feed::start(&place, &["--people", "50", "--days", "3"]);
     let report = place.run(&["conformance", "--url", &feed.url, "--key", &feed.key]).ok();
     let last = report.lines().last().unwrap();
-    assert!(last.ends_with(" passed, 0 failed, 0 skipped"), "{report}");
+    assert!(last.contains(" passed, 0 failed, "), "{report}");
+    // What the last days held decides whether there is anything to compare, and this is chance.
+    let of_chance = |line: &str| matches!(line.split_whitespace().nth(1), Some("order-ties" | "organization-null"));
+    let skipped: Vec<&str> = report.lines().filter(|line| line.starts_with("skip ")).collect();
+    assert!(skipped.iter().all(|line| of_chance(line)), "{skipped:#?}");
     let wrong = place.run(&["conformance", "--url", &feed.url, "--key", "sk-ant-api01-wrong"]);
     assert_eq!(wrong.code, Some(3), "{wrong:?}");
     let (outcome, truth) = feed.end();
