@@ -199,6 +199,9 @@ fn settings(options: &Options) -> Vec<(CString, CString)> {
         ("temp_directory", options.spill.to_string_lossy().into_owned()),
         ("max_temp_directory_size", format!("{}B", options.spill_bytes)),
         ("checkpoint_threshold", "64MB".to_owned()),
+        // Whoever commits also merges small row groups, but only where no query runs at that moment: without a bound, what piled up behind
+        // minutes of queries was merged at once, and the next commit took ten seconds and more.
+        ("max_vacuum_tasks", "1".to_owned()),
         // The last one: with it, no directory can be named any more.
         ("enable_external_access", "false".to_owned()),
     ];

@@ -33,6 +33,28 @@ use crate::{
 pub(crate) struct WriterState {
     connections: Option<Connections>,
     seq: u64,
+    recent: Recent,
+}
+
+/// Ids that are stored for certain, as small commits have brought them: who follows a feed reads the same minutes again and again, and
+/// need not look for each of their rows in the table.
+#[derive(Default)]
+struct Recent(HashSet<String>);
+
+impl Recent {
+    /// So many are remembered; then it begins anew.
+    const MOST: usize = 50_000;
+
+    fn of(batches: &[Batch]) -> impl Iterator<Item = &str> {
+        batches.iter().flat_map(|batch| batch.ids().iter().flatten())
+    }
+
+    fn extend(&mut self, ids: Vec<String>) {
+        if self.0.len() + ids.len() > Self::MOST {
+            self.0.clear();
+        }
+        self.0.extend(ids);
+    }
 }
 
 /// One connection that looks at what is there, and one that writes. Nobody else writes, so both see the same.
@@ -98,7 +120,7 @@ pub(crate) fn last_seq(connection: &Connection) -> Result<u64> {
 
 impl WriterState {
     pub(crate) fn new(connections: Connections, seq: u64) -> Self {
-        WriterState { connections: Some(connections), seq }
+        WriterState { connections: Some(connections), seq, recent: Recent::default() }
     }
 
     /// Lets go of the connection after the engine has given the database up.
@@ -133,8 +155,14 @@ impl WriterState {
     fn commit(&mut self, commit: Commit) -> duckdb::Result<Committed> {
         let connections = self.connections()?;
         let seq = self.seq + 1;
-        let (batches, lateness) = apply(connections, seq, commit)?;
+        let is_small = commit.batches.iter().map(Batch::len).sum::<usize>() <= SMALL;
+        let ids: Vec<String> = match is_small {
+            true => Recent::of(&commit.batches).map(str::to_owned).collect(),
+            false => Vec::new(),
+        };
+        let (batches, lateness) = apply(connections, seq, commit, &self.recent)?;
         self.seq = seq;
+        self.recent.extend(ids);
         Ok(Committed { seq, batches, lateness })
     }
 
@@ -192,10 +220,15 @@ impl WriterState {
 }
 
 /// Stores a commit in one transaction. Answers what came of each batch.
-fn apply(connections: &Connections, seq: u64, commit: Commit) -> duckdb::Result<(Vec<Counts>, Lateness)> {
+fn apply(
+    connections: &Connections,
+    seq: u64,
+    commit: Commit,
+    recent: &Recent,
+) -> duckdb::Result<(Vec<Counts>, Lateness)> {
     let Connections { reader, bulk } = connections;
     let Commit { source, received_at, batches, checkpoints, ledger, read_before, mut drift, own_reads } = commit;
-    let known = known_ids(reader, &batches)?;
+    let known = known_ids(reader, &batches, recent)?;
     let mut seen = HashSet::new();
     let mut counts = Vec::with_capacity(batches.len());
     let mut rows = Vec::with_capacity(batches.len());
@@ -301,12 +334,16 @@ fn ledger_entries(bulk: &Bulk, seq: u64, source: &str, entries: &[LedgerEntry], 
 }
 
 /// Which of the batches' ids are in the table already.
-fn known_ids(connection: &Connection, batches: &[Batch]) -> duckdb::Result<HashSet<String>> {
-    let mut hashes: Vec<u32> = batches.iter().flat_map(|batch| batch.id_hashes()).copied().collect();
+fn known_ids(connection: &Connection, batches: &[Batch], recent: &Recent) -> duckdb::Result<HashSet<String>> {
+    let mut known: HashSet<String> =
+        Recent::of(batches).filter(|id| recent.0.contains(*id)).map(str::to_owned).collect();
+    let hashes = batches.iter().flat_map(|batch| batch.ids().iter().zip(batch.id_hashes()));
+    let open = hashes.filter(|(id, _)| id.is_none_or(|id| !known.contains(id)));
+    let mut hashes: Vec<u32> = open.map(|(_, hash)| *hash).collect();
     hashes.sort_unstable();
     hashes.dedup();
     if hashes.is_empty() {
-        return Ok(HashSet::new());
+        return Ok(known);
     }
     let list = if hashes.len() <= INLINE_HASHES {
         comma_list(&hashes)
@@ -316,13 +353,14 @@ fn known_ids(connection: &Connection, batches: &[Batch]) -> duckdb::Result<HashS
     };
     let candidates: Vec<i64> = column(connection, &format!("SELECT rowid FROM activity WHERE id_hash IN ({list})"))?;
     let statement = match candidates.len() {
-        0 => return Ok(HashSet::new()),
+        0 => return Ok(known),
         few if few <= INLINE_CANDIDATES => {
             format!("SELECT event_id FROM activity WHERE rowid IN ({})", comma_list(&candidates))
         }
         _ => format!("SELECT event_id FROM activity WHERE id_hash IN ({list})"),
     };
-    Ok(column::<String>(connection, &statement)?.into_iter().collect())
+    known.extend(column::<String>(connection, &statement)?);
+    Ok(known)
 }
 
 fn hash_table(connection: &Connection, hashes: &[u32]) -> duckdb::Result<()> {
