@@ -56,6 +56,9 @@ pub struct Tally {
     pub unreadable: u64,
 }
 
+/// So long does what was read wait for more, which is then stored in one go.
+const GATHERING: Duration = Duration::from_secs(3);
+
 /// A fetch: its window, the page, and a second look at what the page lacks.
 type Fetched = (u64, Walk, Result<(Haul, Option<Haul>), Failure>);
 
@@ -72,6 +75,8 @@ pub(crate) struct Backfill {
     fetches: JoinSet<Fetched>,
     /// Pages that are read and not committed.
     hauls: Vec<Haul>,
+    /// Since when the first of them is there.
+    since: Option<Instant>,
     unreadable: Vec<Span>,
     tally: Tally,
     pace: Pace,
@@ -96,6 +101,7 @@ impl Backfill {
             name,
             fetches: JoinSet::new(),
             hauls: Vec::new(),
+            since: None,
             unreadable: Vec::new(),
             tally: Tally::default(),
             pace: Pace::new(),
@@ -125,6 +131,10 @@ impl Backfill {
             if !stop.is_given() && !is_behind {
                 self.fetch(stop);
             }
+            if committing.is_none() && self.is_enough() {
+                committing = self.commit();
+            }
+            let due = self.since.map(|since| since + GATHERING);
             let mut wait = None;
             let is_committing = committing.is_some();
             tokio::select! {
@@ -142,17 +152,18 @@ impl Backfill {
                         wait = wait.max(self.settle(done));
                     }
                 }
+                () = sleep_until(due), if !is_committing && due.is_some() => {}
                 else => break,
-            }
-            if committing.is_none() {
-                committing = self.commit();
             }
             if let Some((wait, is_refused)) = wait {
                 // Nothing that has been read waits with the feed.
-                while committing.is_some() {
+                loop {
+                    committing = committing.or_else(|| self.commit());
+                    if committing.is_none() {
+                        break;
+                    }
                     let stored = finished(&mut committing).await?;
                     self.take_note(stored);
-                    committing = self.commit();
                 }
                 self.desk.commit_errors().await?;
                 tell(&self.stored, self.tally);
@@ -169,6 +180,12 @@ impl Backfill {
 
     fn rows(&self) -> usize {
         self.hauls.iter().map(Haul::rows).sum()
+    }
+
+    /// Whether what was read is to be committed now: few large commits cost the store much less than many small ones.
+    fn is_enough(&self) -> bool {
+        let is_long = self.since.is_some_and(|since| since.elapsed() >= GATHERING);
+        is_long || self.rows() >= self.pace.rows || self.fetches.is_empty()
     }
 
     /// Has as many pages fetched as may be at a time.
@@ -231,6 +248,7 @@ impl Backfill {
                     self.tally.read += haul.page.data.len() as u64;
                     self.tally.drift += haul.drift.len() as u64;
                     self.hauls.push(haul);
+                    self.since.get_or_insert_with(Instant::now);
                 }
                 (next == Next::Stuck).then(|| {
                     self.desk.board.trouble(self.part(id), stuck());
@@ -302,6 +320,7 @@ impl Backfill {
         if self.hauls.is_empty() && self.unreadable.is_empty() {
             return None;
         }
+        self.since = None;
         let saved = self.plan.save();
         let unreadable = std::mem::take(&mut self.unreadable);
         let mut read = self.plan.read_since(&self.stored.remaining);
@@ -326,6 +345,13 @@ impl Backfill {
     }
 
     fn take_note(&mut self, Done { saved, counts, took, had_way }: Done) {
+        tracing::debug!(
+            source = self.desk.info.id,
+            rows = counts.new + counts.known,
+            ?took,
+            ?had_way,
+            "stored of the past"
+        );
         self.stored = saved;
         self.pace.note(took);
         self.pace.note_way(had_way);
@@ -371,6 +397,13 @@ async fn finished(committing: &mut Committing) -> Result<Done> {
     let result = commit.await;
     *committing = None;
     result
+}
+
+async fn sleep_until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// What of a window a page shows completely: from its oldest row, or from the window's start, to where the page before ended.

@@ -2,7 +2,7 @@
 //!
 //! A store takes one commit at a time, and one of the past may be long. So no commit of the past begins that would still be
 //! under way when somebody is about to store what is new: not while a feed is being followed, and not shortly before. Nobody
-//! waits longer than [`MOST`] at a time: a feed that does not answer must not keep the past away.
+//! waits longer than [`MOST`], and the time that the commit takes, at a time: a feed that does not answer must not keep the past away.
 
 use std::{
     collections::BTreeMap,
@@ -15,7 +15,7 @@ use std::{
 
 use tokio::{sync::watch, time::Instant};
 
-/// The longest that a commit of the past waits.
+/// The longest that a commit of the past waits for somebody who is at it.
 const MOST: Duration = Duration::from_secs(3);
 
 /// See the module.
@@ -78,8 +78,9 @@ impl Turns {
         // Who has been at it for long is waiting for a feed.
         let is_out_of_the_way = |at: &Instant| *at > Instant::now() + takes || *at + MOST <= now;
         let is_free = |next: &BTreeMap<u64, Instant>| next.values().all(is_out_of_the_way);
-        // The sender lives as long as `self`: the only other end of waiting is that nobody is kept from anything.
-        tokio::time::timeout(MOST, next.wait_for(is_free)).await.is_ok()
+        // Who is about to follow a feed is waited for from so long before on, and then for as long as that takes. The sender lives as long
+        // as `self`: the only other end of waiting is that nobody is kept from anything.
+        tokio::time::timeout(takes + MOST, next.wait_for(is_free)).await.is_ok()
     }
 }
 
@@ -107,9 +108,9 @@ mod tests {
         assert_eq!(start.elapsed(), 2 * SECOND, "until nobody follows any more");
         let _stuck = one.follow();
         assert!(!turns.give_way(SECOND).await);
-        assert_eq!(start.elapsed(), 2 * SECOND + MOST);
+        assert_eq!(start.elapsed(), 3 * SECOND + MOST);
         assert!(turns.give_way(SECOND).await);
-        assert_eq!(start.elapsed(), 2 * SECOND + MOST, "once is enough");
+        assert_eq!(start.elapsed(), 3 * SECOND + MOST, "once is enough");
     }
 
     #[tokio::test(start_paused = true)]

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 /// A commit takes pages that are there until it has so many rows.
-const ROWS_PER_COMMIT: usize = 40_000;
+const ROWS_PER_COMMIT: usize = 122_880;
 /// After a commit that took longer, the next ones are smaller.
-const LONG_COMMIT: Duration = Duration::from_millis(1_500);
+const LONG_COMMIT: Duration = Duration::from_millis(3_000);
 /// Where giving way is of no use, at most so many commits do without, one after the other.
 const MOST_WITHOUT: u32 = 16;
 
@@ -13,7 +13,7 @@ const MOST_WITHOUT: u32 = 16;
 #[derive(Debug)]
 pub(super) struct Pace {
     /// How long the last ones took.
-    last: [Duration; 4],
+    last: [Duration; 8],
     pub(super) rows: usize,
     /// So many commits do not give way, as there are too many who follow feeds for a free moment to come.
     without: u32,
@@ -23,12 +23,13 @@ pub(super) struct Pace {
 
 impl Pace {
     pub(super) fn new() -> Pace {
-        Pace { last: [Duration::ZERO; 4], rows: ROWS_PER_COMMIT, without: 0, before: 0 }
+        Pace { last: [Duration::ZERO; 8], rows: ROWS_PER_COMMIT, without: 0, before: 0 }
     }
 
-    /// How long the next one takes, at most and about: every few commits the engine tidies up.
+    /// How long the next one takes, at most and about: every few commits the engine tidies up, and some of these take longer than all
+    /// lately did.
     pub(super) fn takes(&self) -> Duration {
-        self.last.into_iter().max().unwrap_or_default()
+        self.last.into_iter().max().unwrap_or_default().mul_f32(1.25)
     }
 
     pub(super) fn note(&mut self, took: Duration) {

@@ -120,8 +120,9 @@ async fn a_moment_is_given_up_only_while_others_can_be_read() {
     let upstream = Odd::new(past(600));
     upstream.poison.lock().unwrap().push("activity_000020".to_owned());
     *upstream.fails.lock().unwrap() = || ErrorKind::Api(ApiError { should_retry: Some(false), ..ApiError::internal() });
+    // A page a second, so that not all is read at once.
     let options = SourceOptions { parallel: 1, ..options(dir.path()) };
-    let collector = Collector::new(options, upstream.clone(), Arc::new(Budget::new(6_000, 0.0)), store.clone());
+    let collector = Collector::new(options, upstream.clone(), Arc::new(Budget::new(60, 0.0)), store.clone());
     let (_stopper, stop) = stop();
     let mut state = collector.state();
     let outage = async {
