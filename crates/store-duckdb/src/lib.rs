@@ -59,12 +59,12 @@ pub struct Options {
 }
 
 impl Options {
-    /// A database `lake.duckdb` in `dir`, with 2 GiB of memory and 20 GiB for what does not fit.
+    /// A database `lake.duckdb` in `dir`, with 1 GiB of memory and 20 GiB for what does not fit.
     pub fn in_dir(dir: &Path) -> Self {
         Options {
             path: dir.join("lake.duckdb"),
             spill: dir.join("spill"),
-            memory_bytes: 2 << 30,
+            memory_bytes: 1 << 30,
             spill_bytes: 20 << 30,
             threads: None,
         }

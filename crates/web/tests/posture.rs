@@ -50,6 +50,8 @@ async fn what_is_not_looked_at_is_said() {
     assert_eq!(value(&page, "First"), None);
     let note = page.texts("[role=note]").join("");
     assert!(note.contains(UPDATED) && note.contains("too many to be looked at"), "{note}");
+    let page = site.get("/posture?at=30000m").await;
+    assert_eq!(value(&page, "First").as_deref(), Some("kept"), "there it is the newest");
 }
 
 #[tokio::test]

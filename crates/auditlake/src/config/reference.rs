@@ -128,7 +128,7 @@ pub const SETTINGS: &[Setting] = &[
         "who sends it as `Authorization: Bearer` may read `/metrics` and nothing else, better in the environment than in the file",
     ),
     setting("access", "metrics_token_file", Kind::Text, "none", "/run/secrets/metrics", "a file that holds it"),
-    setting("store", "memory_mb", Kind::Whole, "2048", "4096", "memory for the engine, in MiB"),
+    setting("store", "memory_mb", Kind::Whole, "1024", "4096", "memory for the engine, in MiB"),
     setting(
         "store",
         "spill_mb",

@@ -25,7 +25,7 @@ pub struct Store {
 impl Default for Store {
     fn default() -> Self {
         Store {
-            memory_mb: 2_048,
+            memory_mb: 1_024,
             spill_mb: 20_480,
             threads: None,
             url: None,

@@ -38,7 +38,7 @@ pub struct Setting {
     pub subject: Option<String>,
     pub org: Option<String>,
     pub category: String,
-    /// The newest ones.
+    /// The newest ones, of a [`Posture`]; all that were read, of a [`read::History`].
     pub changes: Vec<Change>,
     /// How many there are.
     pub count: usize,
@@ -109,9 +109,17 @@ pub async fn weak(site: &Site) -> Result<u64> {
 }
 
 /// Every setting as it was at a time, or is now.
-pub async fn posture(site: &Site, at: Option<Timestamp>) -> Result<Arc<Posture>> {
-    let key = format!("posture {at:?}");
-    site.ask().lasting().once(key, move |engine| async move { read::read(&*engine, at).await }).await
+pub async fn posture(site: &Site, at: Option<Timestamp>) -> Result<Posture> {
+    let read = async |until: Option<Timestamp>| {
+        let key = format!("posture {until:?}");
+        site.ask().lasting().once(key, move |engine| async move { read::read(&*engine, until).await }).await
+    };
+    let history = read(None).await?;
+    // What was too old to be looked at today may be read from that time on.
+    match at.filter(|_| history.unread.is_some()) {
+        None => Ok(history.until(at)),
+        Some(_) => Ok(read(at).await?.until(at)),
+    }
 }
 
 impl Setting {

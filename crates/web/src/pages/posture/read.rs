@@ -44,8 +44,38 @@ struct Reading {
     oldest: Option<Timestamp>,
 }
 
-/// Every setting as it was at a time, or is now.
-pub async fn read(engine: &dyn Engine, at: Option<Timestamp>) -> Result<Posture> {
+/// All changes that were read.
+pub struct History {
+    settings: Vec<Setting>,
+    /// As in a [`Posture`].
+    pub unread: Option<(Timestamp, Vec<String>)>,
+}
+
+impl History {
+    /// Every setting as it was at a time, or is at the end.
+    pub fn until(&self, at: Option<Timestamp>) -> Posture {
+        let as_it_was = |setting: &Setting| {
+            let before = |change: &&setting::Change| at.is_none_or(|at| change.at < at);
+            let changes = setting.changes.iter().filter(before);
+            let count = changes.clone().count();
+            let changes: Vec<_> = changes.take(KEPT).cloned().collect();
+            let mut setting = Setting {
+                changes,
+                count,
+                name: setting.name.clone(),
+                subject: setting.subject.clone(),
+                org: setting.org.clone(),
+                category: setting.category.clone(),
+            };
+            setting.tidy();
+            (count > 0).then_some(setting)
+        };
+        Posture { settings: self.settings.iter().filter_map(as_it_was).collect(), unread: self.unread.clone() }
+    }
+}
+
+/// The changes of every setting, up to a time or all.
+pub async fn read(engine: &dyn Engine, at: Option<Timestamp>) -> Result<History> {
     let filter = filter::parse(CATEGORIES).unwrap_or(Filter::All);
     let window = Window { since: None, until: at };
     let (each, limit) = (EACH, CHANGES);
@@ -64,9 +94,7 @@ pub async fn read(engine: &dyn Engine, at: Option<Timestamp>) -> Result<Posture>
         let count = reading.take(engine.select(&select).await?).await?;
         unread = reading.oldest.filter(|_| count == OLDER);
     }
-    let mut settings: Vec<Setting> = reading.found.into_values().collect();
-    settings.iter_mut().for_each(Setting::tidy);
-    Ok(Posture { settings, unread: unread.map(|since| (since, more)) })
+    Ok(History { settings: reading.found.into_values().collect(), unread: unread.map(|since| (since, more)) })
 }
 
 impl Reading {
@@ -124,7 +152,6 @@ impl Setting {
         // Several types tell of one setting, so what comes next may be newer.
         let at = self.changes.partition_point(|other| (other.at, &other.id) > (change.at, &change.id));
         self.changes.insert(at, change);
-        self.changes.truncate(KEPT);
     }
 
     /// Where a record does not say what was before, the change before it does. What was the same before is not worth a word.
