@@ -180,14 +180,15 @@ impl Board {
         });
     }
 
-    /// Something is wrong with a part. It is logged once, when it begins.
+    /// Something is wrong with a part. It is logged once, when it begins; who has read that finds the state to be so.
     pub(crate) fn trouble(&self, part: Part, trouble: Trouble) {
         let mut troubles = self.troubles();
-        if troubles.begin(part, trouble.clone()) {
+        let is_new = troubles.begin(part, trouble.clone());
+        self.show(&troubles);
+        if is_new {
             let Trouble { message, hint, .. } = &trouble;
             tracing::warn!(source = self.source(), hint, "{message}");
         }
-        self.show(&troubles);
     }
 
     /// Collecting has ended for good. That has been logged.
@@ -204,10 +205,11 @@ impl Board {
         if troubles.is_well(part) {
             return;
         }
-        if let Some(trouble) = troubles.end(part) {
+        let ended = troubles.end(part);
+        self.show(&troubles);
+        if let Some(trouble) = ended {
             tracing::info!(source = self.source(), since = %trouble.since, "works again: {}", trouble.kind);
         }
-        self.show(&troubles);
     }
 
     /// A part is no more, whatever was wrong with it.
