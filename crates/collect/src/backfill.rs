@@ -56,8 +56,9 @@ pub struct Tally {
     pub unreadable: u64,
 }
 
-/// So long does what was read wait for more, which is then stored in one go.
-const GATHERING: Duration = Duration::from_secs(3);
+/// So long does what was read wait for more, which is then stored in one go: at the budget that is usual, full pages of so long fill a
+/// commit ([`pace`]).
+const GATHERING: Duration = Duration::from_secs(4);
 
 /// A fetch: its window, the page, and a second look at what the page lacks.
 type Fetched = (u64, Walk, Result<(Haul, Option<Haul>), Failure>);

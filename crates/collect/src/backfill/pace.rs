@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// A commit takes pages that are there until it has so many rows.
+/// A commit takes pages that are there until it has so many rows: a row group of the embedded engine, which packs a whole one at once.
 const ROWS_PER_COMMIT: usize = 122_880;
 /// After a commit that took longer, the next ones are smaller.
 const LONG_COMMIT: Duration = Duration::from_millis(3_000);
