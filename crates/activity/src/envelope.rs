@@ -5,7 +5,10 @@ use std::{borrow::Cow, fmt};
 use jiff::Timestamp;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
-use crate::value::{Fields, Key, Value};
+use crate::{
+    record::shown,
+    value::{Fields, Key, Value},
+};
 
 /// An activity that borrows from the bytes it was parsed from.
 ///
@@ -46,6 +49,14 @@ impl<'a> Actor<'a> {
         self.fields.iter().find(|(key, _)| key == name).and_then(|(_, value)| value.as_str())
     }
 
+    /// A member as the record shows it: as [`Actor::text`], and numbers, truths and lists as text.
+    pub fn shown(&self, name: &str) -> Option<Cow<'_, str>> {
+        if ACTOR_COLUMNS.contains(&name) {
+            return self.text(name).map(Cow::Borrowed);
+        }
+        self.fields.iter().filter(|(key, _)| key == name).find_map(|(_, value)| shown(value))
+    }
+
     /// `actor.type`
     pub fn kind(&self) -> Option<&str> {
         self.text("type")
@@ -58,7 +69,7 @@ impl<'a> Actor<'a> {
 }
 
 /// The members of an actor that identify it, the more telling one first.
-const ACTOR_IDS: [&str; 8] = [
+pub const ACTOR_IDS: [&str; 8] = [
     "user_id",
     "admin_api_key_id",
     "api_key_id",

@@ -16,6 +16,6 @@ pub mod value;
 
 pub use address::AddressClass;
 pub use enrichment::{AgentPart, Enrichment, PART_SEPARATOR, PersonPart, PlacePart, join_parts};
-pub use envelope::{Activity, Actor, ParseError};
+pub use envelope::{ACTOR_IDS, Activity, Actor, ParseError};
 pub use identity::identity;
 pub use record::{Record, record_id};

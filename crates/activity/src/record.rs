@@ -92,20 +92,26 @@ fn actor_other<'a>(fields: &'a Fields<'a>) -> Vec<(Cow<'a, str>, Cow<'a, str>)> 
     list
 }
 
-/// Adds `value` under `name`, members of objects under `name.member`; lists and what is in them as JSON text.
+/// Adds `value` under `name`, members of objects under `name.member`.
 fn flatten<'a>(name: Cow<'a, str>, value: &'a Value<'a>, list: &mut Vec<(Cow<'a, str>, Cow<'a, str>)>) {
     match value {
-        Value::Null => {}
         Value::Object(fields) => {
             for (member, value) in fields {
                 flatten(Cow::Owned(format!("{name}.{member}")), value, list);
             }
         }
+        other => list.extend(shown(other).map(|text| (name, text))),
+    }
+}
+
+/// A value as one text: scalars as they are written, lists of them with commas; `None` for null and objects.
+pub(crate) fn shown<'a>(value: &'a Value<'a>) -> Option<Cow<'a, str>> {
+    match value {
         Value::Array(items) => {
             let texts: Vec<Cow<str>> = items.iter().filter_map(Value::scalar_text).collect();
-            list.push((name, Cow::Owned(texts.join(","))));
+            Some(Cow::Owned(texts.join(",")))
         }
-        scalar => list.extend(scalar.scalar_text().map(|text| (name, text))),
+        other => other.scalar_text(),
     }
 }
 

@@ -17,7 +17,11 @@ use auditlake_store::{
 use duckdb::Connection;
 use jiff::Timestamp;
 
-use crate::{database::Database, filter, hits::Hit};
+use crate::{
+    database::Database,
+    filter,
+    hits::{self, Hit},
+};
 
 /// The table.
 const TABLE: &str = "staging.main.cube";
@@ -99,10 +103,21 @@ impl From {
 pub(crate) struct Asked {
     /// Whether the groups can answer.
     pub is_covered: bool,
-    /// Whether raw logs are needed for more than finding the rows.
-    pub is_raw: bool,
+    /// What is needed of the rows for more than finding them.
+    pub needs: Needs,
     pub filter: Filter,
     pub window: Window,
+}
+
+/// What is needed of rows.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Needs {
+    /// Columns that are kept with found rows.
+    Plain,
+    /// All columns.
+    All,
+    /// Raw logs, too.
+    Raw,
 }
 
 impl Asked {
@@ -111,10 +126,12 @@ impl Asked {
         if self.is_covered && database.cube.upto(connection, seq) {
             return Ok(From::groups(self.filter, self.window));
         }
-        if !self.is_raw
+        if self.needs != Needs::Raw
             && let Some((hit, rest)) = database.hits.of(connection, database, seq, &self.filter, self.window)?
         {
-            return Ok(From { table: hit.table.clone(), hit: Some(hit), ..From::rows(rest) });
+            let is_kept = self.needs == Needs::Plain && hits::has(&filter::compile(&rest, &mut Vec::new()));
+            let table = if is_kept { hit.table.clone() } else { hit.whole() };
+            return Ok(From { table, hit: Some(hit), ..From::rows(rest) });
         }
         Ok(From::rows(self.filter))
     }

@@ -19,8 +19,9 @@ mod wire;
 use auditlake_store::filter::{Field, Filter, Known, Test};
 use duckdb::types::Value;
 
+pub(crate) use column::{ACTOR_OTHERS, other_member};
 pub(crate) use function::register;
-pub(crate) use names::{Condition, by_columns};
+pub(crate) use names::{Among, Condition, by_columns};
 
 /// How deep a tree may be to be sent to the row function as a whole.
 const MAX_DEPTH: usize = 32;

@@ -24,17 +24,39 @@ use std::{
 use auditlake_store::{Seqs, Window, filter::Filter};
 use duckdb::{Connection, params_from_iter, types::Value};
 
+use self::names::Place;
 use crate::{database::Database, filter, reader::condition};
 
-/// A filter with more rows is not kept.
+/// A filter that seems to have more rows is not kept,
 const MOST_ROWS: i64 = 100_000;
+/// nor one that has twice as many after all.
+const MOST_AFTER_ALL: i64 = 2 * MOST_ROWS;
 /// So many filters are remembered, and so many rows of all of them kept.
 const MOST_FILTERS: usize = 200;
 const MOST_ROWS_OF_ALL: i64 = 300_000;
 /// So many rows tell whether there are many.
 const SAMPLE: i64 = 50_000;
-/// The raw logs stay where they are.
-const COLUMNS: &str = "rowid AS row, * EXCLUDE (raw_rest, id_hash)";
+/// What is not kept of them: the raw logs, the long lists of ids, and what few ask for.
+const LEFT_OUT: [&str; 13] = [
+    "raw_rest",
+    "id_hash",
+    "resource_ids",
+    "target",
+    "received_at",
+    "workspace_id",
+    "source_ttl",
+    "organization_uuid",
+    "guessed",
+    "entry",
+    "late",
+    "own_read",
+    "person",
+];
+
+/// Whether an expression or a condition needs no column but those that are kept.
+pub(crate) fn has(text: &str) -> bool {
+    !LEFT_OUT.iter().any(|column| text.contains(column))
+}
 
 /// The kept rows of an open database.
 #[derive(Default)]
@@ -141,17 +163,19 @@ impl Hits {
     }
 }
 
-/// Whether so many of the newest rows pass that there will be too many in all.
-fn is_frequent(connection: &Connection, slow: &Filter) -> duckdb::Result<bool> {
-    let newest: i64 = connection.query_row("SELECT coalesce(max(rowid), 0) FROM activity", [], |row| row.get(0))?;
-    if newest < 4 * SAMPLE {
+/// Whether so many of the newest rows are in these places that there will be too many in all.
+fn are_frequent(connection: &Connection, places: &[Place]) -> duckdb::Result<bool> {
+    // The engine knows how many there are without a look; the ids of the newest are not lower.
+    let all: i64 = connection.query_row("SELECT count(*) FROM activity", [], |row| row.get(0))?;
+    if all < 4 * SAMPLE {
         return Ok(false);
     }
-    let mut values = Vec::new();
-    let condition = condition(slow, Window::default(), Seqs::default(), &mut values);
-    let text = format!("SELECT count(*) FROM activity WHERE rowid > {} AND {condition}", newest - SAMPLE);
-    let found: i64 = connection.prepare(&text)?.query_row(params_from_iter(values), |row| row.get(0))?;
-    Ok(found.saturating_mul(newest / SAMPLE) > 2 * MOST_ROWS)
+    let mut found: i64 = 0;
+    for Place { condition, values } in places {
+        let text = format!("SELECT count(*) FROM activity WHERE rowid > {} AND {condition}", all - SAMPLE);
+        found += connection.prepare(&text)?.query_row(params_from_iter(values), |row| row.get::<_, i64>(0))?;
+    }
+    Ok(found.saturating_mul(all / SAMPLE) > MOST_ROWS)
 }
 
 /// The ids of the rows that meet a condition; `None` if there are more than so many.
@@ -174,40 +198,107 @@ impl Hit {
         Hit { table, used: AtomicU64::new(number), state: Mutex::default() }
     }
 
+    /// What stands for the rows in `FROM`, with all of their columns.
+    pub(crate) fn whole(&self) -> String {
+        format!("(SELECT rowid AS row, * FROM activity WHERE rowid IN (SELECT row FROM {})) AS activity", self.table)
+    }
+
     /// Adds what was committed since. Whether the rows are kept, and not too many.
     fn catch_up(&self, connection: &Connection, database: &Database, seq: u64, slow: &Filter) -> duckdb::Result<bool> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.are_many || state.seq.is_some_and(|known| known >= seq) {
             return Ok(!state.are_many);
         }
-        let (seqs, left) = (Seqs { after: state.seq, until: Some(seq) }, MOST_ROWS - state.rows);
+        let seqs = Seqs { after: state.seq, until: Some(seq) };
+        match self.add(connection, database, slow, seqs, MOST_AFTER_ALL - state.rows) {
+            Ok(Some(added)) => {
+                state.rows += added;
+                state.seq = Some(seq);
+            }
+            other => {
+                // Nobody knows which rows it has by now.
+                *state = State { are_many: other.is_ok(), ..State::default() };
+                connection.execute_batch(&format!("DROP TABLE IF EXISTS {}", self.table))?;
+                other?;
+            }
+        }
+        Ok(!state.are_many)
+    }
+
+    /// Adds the rows of a filter to what there is; `None` if there are more than so many.
+    fn add(
+        &self,
+        connection: &Connection,
+        database: &Database,
+        slow: &Filter,
+        seqs: Seqs,
+        most: i64,
+    ) -> duckdb::Result<Option<i64>> {
+        let Hit { table, .. } = self;
+        let begin = format!("CREATE TABLE IF NOT EXISTS {table} AS SELECT {} FROM activity LIMIT 0", kept_columns());
+        connection.execute_batch(&begin)?;
+        let places = names::places(database, slow, seqs)?;
+        let is_named = places.is_some();
+        let places = places.unwrap_or_else(|| {
+            let mut values = Vec::new();
+            vec![Place { condition: condition(slow, Window::default(), seqs, &mut values), values }]
+        });
+        if seqs.after.is_none() && (is_named || !names::are_in(slow)) && are_frequent(connection, &places)? {
+            return Ok(None);
+        }
+        match is_named {
+            true => self.add_places(connection, places, most),
+            false => self.add_found(connection, database, slow, seqs, most),
+        }
+    }
+
+    /// Adds the rows of some places, each once; `None` if there are more than so many.
+    fn add_places(&self, connection: &Connection, places: Vec<Place>, most: i64) -> duckdb::Result<Option<i64>> {
+        let Hit { table, .. } = self;
+        let (columns, mut added) = (kept_columns(), 0);
+        for Place { condition, values } in places {
+            let others = if added > 0 { format!(" AND rowid NOT IN (SELECT row FROM {table})") } else { String::new() };
+            let text = format!("INSERT INTO {table} SELECT {columns} FROM activity WHERE {condition}{others}");
+            added += connection.execute(&text, params_from_iter(values))? as i64;
+            if added > most {
+                return Ok(None);
+            }
+        }
+        Ok(Some(added))
+    }
+
+    /// Adds the rows of a filter; `None` if there are more than so many.
+    fn add_found(
+        &self,
+        connection: &Connection,
+        database: &Database,
+        slow: &Filter,
+        seqs: Seqs,
+        most: i64,
+    ) -> duckdb::Result<Option<i64>> {
         let rowids = match names::are_in(slow) {
-            true => names::rows(connection, database, slow, seqs, left)?,
-            false if state.seq.is_none() && is_frequent(connection, slow)? => None,
+            true => names::rows(connection, database, slow, seqs, most)?,
             false => {
                 let mut values = Vec::new();
                 let condition = condition(slow, Window::default(), seqs, &mut values);
-                rows_of(connection, &condition, values, left)?
+                rows_of(connection, &condition, values, most)?
             }
         };
-        let Some(rowids) = rowids else {
-            *state = State { are_many: true, ..State::default() };
-            connection.execute_batch(&format!("DROP TABLE IF EXISTS {}", self.table))?;
-            return Ok(false);
-        };
-        let rows = state.rows + i64::try_from(rowids.len()).unwrap_or(i64::MAX);
-        if state.seq.is_none() || !rowids.is_empty() {
-            connection.execute_batch("CREATE OR REPLACE TEMP TABLE hit_row (r BIGINT NOT NULL)")?;
-            let mut appender = connection.appender_to_catalog_and_db("hit_row", "temp", "main")?;
-            rowids.into_iter().try_for_each(|rowid| appender.append_row([rowid]))?;
-            appender.flush()?;
-            let select = format!("SELECT {COLUMNS} FROM activity WHERE rowid IN (SELECT r FROM temp.hit_row)");
-            connection.execute_batch(&match state.seq {
-                None => format!("CREATE TABLE {} AS {select}", self.table),
-                Some(_) => format!("INSERT INTO {} {select}", self.table),
-            })?;
-        }
-        (state.seq, state.rows) = (Some(seq), rows);
-        Ok(true)
+        let Some(rowids) = rowids else { return Ok(None) };
+        let added = rowids.len() as i64;
+        connection.execute_batch("CREATE OR REPLACE TEMP TABLE hit_row (r BIGINT NOT NULL)")?;
+        let mut appender = connection.appender_to_catalog_and_db("hit_row", "temp", "main")?;
+        rowids.into_iter().try_for_each(|rowid| appender.append_row([rowid]))?;
+        appender.flush()?;
+        drop(appender);
+        let (table, columns) = (&self.table, kept_columns());
+        connection.execute_batch(&format!(
+            "INSERT INTO {table} SELECT {columns} FROM activity WHERE rowid IN (SELECT r FROM temp.hit_row)"
+        ))?;
+        Ok(Some(added))
     }
+}
+
+fn kept_columns() -> String {
+    format!("rowid AS row, * EXCLUDE ({})", LEFT_OUT.join(", "))
 }

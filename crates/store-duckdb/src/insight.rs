@@ -8,9 +8,9 @@ use duckdb::params_from_iter;
 
 use crate::{
     DuckStore,
-    cube::{self, Asked, From},
+    cube::{self, Asked, From, Needs},
     filter,
-    reader::{condition, countable, moment},
+    reader::{condition, countable, moment, needs},
     schema, stream,
 };
 
@@ -22,8 +22,8 @@ impl Insight for DuckStore {
         let micros = tally.width.map(|width| i64::try_from(width.as_micros()).unwrap_or(i64::MAX).max(1));
         let names: Vec<&str> = tally.by.iter().map(String::as_str).collect();
         let is_covered = cube::covers(&tally.filter, tally.window, micros, &names);
-        let is_raw = tally.by.iter().any(|name| name.starts_with("raw."));
-        let asked = Asked { is_covered, is_raw, filter: tally.filter.clone(), window: tally.window };
+        let needs = needs_of(&tally.by);
+        let asked = Asked { is_covered, needs, filter: tally.filter.clone(), window: tally.window };
         self.count("counting", asked, move |connection, _, from| {
             let mut values = Vec::new();
             let condition = condition(&from.filter, tally.window, Seqs::default(), &mut values);
@@ -47,8 +47,8 @@ impl Insight for DuckStore {
         let facets = facets.clone();
         let is_covered = |name: &&str| cube::covers(&facets.filter, facets.window, None, &[name]);
         let has_covered = facets.columns.iter().any(|name| is_covered(&name.as_str()));
-        let asked =
-            Asked { is_covered: has_covered, is_raw: false, filter: facets.filter.clone(), window: facets.window };
+        let needs = needs_of(&facets.columns);
+        let asked = Asked { is_covered: has_covered, needs, filter: facets.filter.clone(), window: facets.window };
         self.count("counting", asked, move |connection, _, from| {
             let filter = from.filter.clone();
             let mut lists = vec![Vec::new(); columns.len()];
@@ -94,6 +94,10 @@ impl Insight for DuckStore {
         );
         stream::run(self, stream::Query::own(text, values)).await
     }
+}
+
+fn needs_of(columns: &[String]) -> Needs {
+    columns.iter().map(|column| needs(column)).max().unwrap_or(Needs::Plain)
 }
 
 /// Three columns (count, first, last), the stretch if there is one, then those that are counted by.

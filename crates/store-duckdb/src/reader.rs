@@ -11,8 +11,8 @@ use jiff::Timestamp;
 
 use crate::{
     DuckStore,
-    cube::{self, Asked, From},
-    drift, error, filter,
+    cube::{self, Asked, From, Needs},
+    drift, error, filter, hits,
     insight::count_text,
     schema, slices, stream,
 };
@@ -21,7 +21,7 @@ use crate::{
 impl Reader for DuckStore {
     async fn status(&self) -> Result<Status> {
         let seq = *self.inner.commits.borrow();
-        let asked = Asked { is_covered: true, is_raw: false, filter: Filter::All, window: Window::default() };
+        let asked = Asked { is_covered: true, needs: Needs::Plain, filter: Filter::All, window: Window::default() };
         self.count("reading what the store holds", asked, move |connection, inner, from| {
             let mut status = Status { seq, ..Status::default() };
             let From { table, count, first, last, received, .. } = &from;
@@ -66,7 +66,8 @@ impl Reader for DuckStore {
             let condition = condition(&select.filter, select.window, select.seqs, &mut values);
             return stream::run(self, stream::Query::own(answer(&condition), values)).await;
         };
-        let asked = Asked { is_covered: false, is_raw: false, filter: select.filter.clone(), window: select.window };
+        let asked =
+            Asked { is_covered: false, needs: Needs::Plain, filter: select.filter.clone(), window: select.window };
         let from = match filter::is_slow(&select.filter) {
             true => self.count("looking for rows", asked, |_, _, from| Ok(from)).await?,
             false => From::rows(asked.filter),
@@ -95,7 +96,8 @@ impl Reader for DuckStore {
         let column = countable(&count.column)?;
         let count = count.clone();
         let is_covered = cube::covers(&count.filter, count.window, None, &[&count.column]);
-        let asked = Asked { is_covered, is_raw: false, filter: count.filter.clone(), window: count.window };
+        let asked =
+            Asked { is_covered, needs: needs(&count.column), filter: count.filter.clone(), window: count.window };
         self.count("counting", asked, move |connection, _, from| {
             let mut values = Vec::new();
             let text = count_text(&count.column, &column, &from, count.limit, || {
@@ -112,7 +114,8 @@ impl Reader for DuckStore {
         let width = i64::try_from(histogram.width.as_micros()).unwrap_or(i64::MAX).max(1);
         let histogram = histogram.clone();
         let is_covered = cube::covers(&histogram.filter, histogram.window, Some(width), &[]);
-        let asked = Asked { is_covered, is_raw: false, filter: histogram.filter.clone(), window: histogram.window };
+        let asked =
+            Asked { is_covered, needs: Needs::Plain, filter: histogram.filter.clone(), window: histogram.window };
         self.count("counting by time", asked, move |connection, _, from| {
             let mut values = Vec::new();
             let condition = condition(&from.filter, histogram.window, Seqs::default(), &mut values);
@@ -275,6 +278,16 @@ pub(crate) fn countable(name: &str) -> Result<String> {
         _ => return Err(StoreError::Statement(format!("there is no counting by {name}"))),
     };
     Ok(expression.to_owned())
+}
+
+/// What is needed of rows to count by a column.
+pub(crate) fn needs(column: &str) -> Needs {
+    match column {
+        _ if column.starts_with("raw.") => Needs::Raw,
+        "resource" => Needs::All,
+        _ if countable(column).is_ok_and(|text| hits::has(&text)) => Needs::Plain,
+        _ => Needs::All,
+    }
 }
 
 /// An entry of the ledger: number, source, time, kind, new, known, detail, entry, late.

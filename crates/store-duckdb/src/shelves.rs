@@ -1,7 +1,10 @@
-//! Where in the store a thing may be named: of each stretch of rows, the ids of all resources and targets in a Bloom filter.
+//! Where in the store something may be named: of each stretch of rows, the ids of all resources and targets, and the names and addresses
+//! of all actors by the columns in which they stand, in a Bloom filter.
 //!
 //! What is done to a thing happens within a few days, so that its rows lie in one or two of a hundred stretches, while to look for its id
-//! means to unpack all ids of all rows. The filters take some 2.5 bytes a row and are made when somebody has time ([`Shelves::make`]);
+//! means to unpack all ids of all rows. Who acts has a name that stands in one of five columns, and the others need not be read;
+//! of names that stand elsewhere, which few have, the rows are known.
+//! The filters take some 2.5 bytes a row and are made when somebody has time ([`Shelves::make`]);
 //! until then, and for the oldest rows if there are more than fit the memory that they may take, everything is looked through.
 //!
 //! Rows never leave the store, and a row that is stored anew comes to stand at the end.
@@ -14,7 +17,7 @@ use std::{
 use auditlake_store::schema::RESOURCE_SEPARATOR;
 use fastbloom::BloomFilter;
 
-use crate::{ask::Kind, database::Database};
+use crate::{ask::Kind, database::Database, filter};
 
 /// Rows of a shelf: those that the engine keeps and passes over together.
 const ROWS: i64 = 122_880;
@@ -22,6 +25,27 @@ const ROWS: i64 = 122_880;
 const BITS: usize = 20 * ROWS as usize;
 /// So many shelves have one, the newest: 77 MB for 31 million rows.
 const MOST: usize = 256;
+
+/// Where resources stand; all others in the columns of their names.
+pub(crate) const RESOURCES: &str = "";
+/// The columns that name who acts.
+const ACTORS: [&str; 5] = ["actor_email", "actor_user_id", "actor_admin_api_key_id", "actor_api_key_id", "actor_ip"];
+/// A shelf that is passed over saves less than a statement costs, times this, where a test is quick.
+const NARROW: i64 = 6;
+
+/// More rows than this are not worth to be named one by one.
+const MOST_OTHERS: usize = 1_000;
+
+/// A name as the filters know it, by where it stands.
+pub(crate) fn key(place: &str, name: &str) -> String {
+    let mut key = format!("{place}{RESOURCE_SEPARATOR}{name}");
+    key.make_ascii_lowercase();
+    key
+}
+
+fn hash(name: &str) -> u32 {
+    auditlake_store::id_hash(&name.to_ascii_lowercase())
+}
 
 /// See the module.
 #[derive(Default)]
@@ -31,11 +55,20 @@ pub(crate) struct Shelves(Mutex<State>);
 struct State {
     /// Whether all rows up to `next` have been read.
     is_made: bool,
-    filters: VecDeque<BloomFilter>,
+    shelves: VecDeque<Shelf>,
     /// The shelf of the first of them. What lies before has none.
     oldest: i64,
     /// The first row that has not been read.
     next: i64,
+    /// A commit whose rows have been read.
+    seq: u64,
+}
+
+/// What is known of the rows of a shelf.
+struct Shelf {
+    names: BloomFilter,
+    /// The hashes of what stands in the actor's members that have no column, of those few rows that have any, with their places.
+    others: Vec<(u32, u32)>,
 }
 
 impl Shelves {
@@ -48,14 +81,43 @@ impl Shelves {
         Ok(())
     }
 
-    /// The rows, from the first to the one behind the last, that may name any of these, written in small letters.
-    pub(crate) fn holding(&self, database: &Database, names: &[String]) -> duckdb::Result<Vec<(i64, i64)>> {
+    /// The rows up to a commit, from the first to the one behind the last, that may have any of these names ([`key`]), in few stretches if
+    /// rows are looked through quickly.
+    pub(crate) fn holding(
+        &self,
+        database: &Database,
+        seq: u64,
+        keys: &[String],
+        is_quick: bool,
+    ) -> duckdb::Result<Vec<(i64, i64)>> {
         let mut state = self.held();
         if !state.is_made {
             return Ok(vec![(0, i64::MAX)]);
         }
-        state.catch_up(database)?;
-        Ok(state.holding(names))
+        state.reach(database, seq)?;
+        Ok(state.holding(keys, if is_quick { NARROW } else { 0 }))
+    }
+
+    /// Some rows, and among them all in which a member of the actor without a column is one of these names; `None` if they are many
+    /// or not known.
+    pub(crate) fn with_other(
+        &self,
+        database: &Database,
+        seq: u64,
+        names: &[String],
+    ) -> duckdb::Result<Option<Vec<i64>>> {
+        let mut state = self.held();
+        if !state.is_made || state.oldest > 0 {
+            return Ok(None);
+        }
+        state.reach(database, seq)?;
+        let hashes: Vec<u32> = names.iter().map(|name| hash(name)).collect();
+        let rows = (0..).zip(&state.shelves).flat_map(|(at, shelf)| {
+            let rows = shelf.others.iter().filter(|(own, _)| hashes.contains(own));
+            rows.map(move |(_, place)| at * ROWS + i64::from(*place))
+        });
+        let rows: Vec<i64> = rows.take(MOST_OTHERS + 1).collect();
+        Ok((rows.len() <= MOST_OTHERS).then_some(rows))
     }
 
     fn held(&self) -> std::sync::MutexGuard<'_, State> {
@@ -65,6 +127,15 @@ impl Shelves {
 }
 
 impl State {
+    /// Reads what is not read of the rows up to a commit.
+    fn reach(&mut self, database: &Database, seq: u64) -> duckdb::Result<()> {
+        if self.seq < seq {
+            self.catch_up(database)?;
+            self.seq = seq;
+        }
+        Ok(())
+    }
+
     fn catch_up(&mut self, database: &Database) -> duckdb::Result<()> {
         let mut last = -1;
         database.ask("SELECT coalesce(max(rowid), -1) FROM activity", &[], &[Kind::Long], |chunk| {
@@ -83,10 +154,38 @@ impl State {
                 let (rowids, resources, targets) = (chunk.longs(0), chunk.texts(1), chunk.texts(2));
                 for (at, rowid) in rowids.iter().enumerate() {
                     let resources = resources.get(at).unwrap_or_default();
-                    resources.split(RESOURCE_SEPARATOR).for_each(|name| self.put(*rowid, name));
+                    resources.split(RESOURCE_SEPARATOR).for_each(|name| self.put(*rowid, RESOURCES, name));
                     // A mark stands for one of the resources.
                     let is_mark = |name: &&str| name.bytes().all(|byte| byte <= 7);
-                    targets.get(at).filter(|name| !is_mark(name)).into_iter().for_each(|name| self.put(*rowid, name));
+                    let target = targets.get(at).filter(|name| !is_mark(name));
+                    target.into_iter().for_each(|name| self.put(*rowid, "target", name));
+                }
+            })?;
+            let text = format!(
+                "SELECT DISTINCT {} FROM activity WHERE rowid >= {} AND rowid < {end}",
+                ACTORS.join(", "),
+                self.next
+            );
+            database.ask(&text, &[], &[Kind::Text; ACTORS.len()], |chunk| {
+                for (column, place) in ACTORS.into_iter().enumerate() {
+                    let texts = chunk.texts(column);
+                    (0..chunk.rows())
+                        .filter_map(|row| texts.get(row))
+                        .for_each(|name| self.put(self.next, place, name));
+                }
+            })?;
+            let members = filter::ACTOR_OTHERS.map(filter::other_member).join(", ");
+            let text = format!(
+                "SELECT rowid, concat_ws(chr({}), {members}) FROM activity WHERE rowid >= {} AND rowid < {end} \
+                 AND actor_other IS NOT NULL",
+                RESOURCE_SEPARATOR as u32, self.next
+            );
+            database.ask(&text, &[], &[Kind::Long, Kind::Text], |chunk| {
+                let (rowids, members) = (chunk.longs(0), chunk.texts(1));
+                for (at, rowid) in rowids.iter().enumerate() {
+                    // Some text may hold the sign that separates them; nobody looks for such a one.
+                    let members = members.get(at).unwrap_or_default().split(RESOURCE_SEPARATOR);
+                    members.for_each(|name| self.put_other(*rowid, name));
                 }
             })?;
             self.next = end.min(last + 1);
@@ -94,36 +193,47 @@ impl State {
         Ok(())
     }
 
-    fn put(&mut self, rowid: i64, name: &str) {
-        let Ok(place) = usize::try_from(rowid / ROWS - self.oldest) else { return };
-        if name.is_empty() {
-            return;
+    fn put(&mut self, rowid: i64, place: &str, name: &str) {
+        if let Some(shelf) = self.shelf(rowid).filter(|_| !name.is_empty()) {
+            shelf.names.insert(key(place, name).as_bytes());
         }
-        while self.filters.len() <= place {
-            self.filters.push_back(BloomFilter::with_num_bits(BITS).seed(&0).expected_items(2 * ROWS as usize));
+    }
+
+    fn put_other(&mut self, rowid: i64, name: &str) {
+        if let Some(shelf) = self.shelf(rowid).filter(|_| !name.is_empty()) {
+            shelf.others.push((hash(name), (rowid % ROWS) as u32));
         }
-        self.filters[place].insert(name.to_ascii_lowercase().as_bytes());
+    }
+
+    fn shelf(&mut self, rowid: i64) -> Option<&mut Shelf> {
+        let at = usize::try_from(rowid / ROWS - self.oldest).ok()?;
+        while self.shelves.len() <= at {
+            let names = BloomFilter::with_num_bits(BITS).seed(&0).expected_items(2 * ROWS as usize);
+            self.shelves.push_back(Shelf { names, others: Vec::new() });
+        }
+        self.shelves.get_mut(at)
     }
 
     /// Drops the filters of the oldest shelves, and reads none of them, if this is to be the last shelf.
     fn leave_room_for(&mut self, last: i64) {
         let oldest = (last + 1 - MOST as i64).max(self.oldest);
-        let gone = usize::try_from(oldest - self.oldest).unwrap_or(usize::MAX).min(self.filters.len());
-        self.filters.drain(..gone);
+        let gone = usize::try_from(oldest - self.oldest).unwrap_or(usize::MAX).min(self.shelves.len());
+        self.shelves.drain(..gone);
         self.oldest = oldest;
         self.next = self.next.max(oldest * ROWS);
     }
 
-    fn holding(&self, names: &[String]) -> Vec<(i64, i64)> {
-        let may = |filter: &BloomFilter| names.iter().any(|name| filter.contains(name.as_bytes()));
+    /// Stretches with no more than `narrow` shelves between them are one.
+    fn holding(&self, keys: &[String], narrow: i64) -> Vec<(i64, i64)> {
+        let may = |shelf: &Shelf| keys.iter().any(|key| shelf.names.contains(key.as_bytes()));
         let mut found: Vec<(i64, i64)> = Vec::new();
         if self.oldest > 0 {
             found.push((0, self.oldest * ROWS));
         }
-        let shelves = (self.oldest..).zip(&self.filters).filter(|(_, filter)| may(filter));
+        let shelves = (self.oldest..).zip(&self.shelves).filter(|(_, shelf)| may(shelf));
         for (begin, end) in shelves.map(|(shelf, _)| (shelf * ROWS, (shelf + 1) * ROWS)) {
             match found.last_mut() {
-                Some((_, last)) if *last == begin => *last = end,
+                Some((_, last)) if begin - *last <= narrow * ROWS => *last = end,
                 _ => found.push((begin, end)),
             }
         }
@@ -141,31 +251,37 @@ mod tests {
         let mut state = State::default();
         for shelf in 0..8 {
             for row in 0..5_000 {
-                state.put(shelf * ROWS + row, &format!("chat_{}", shelf * 5_000 + row));
+                state.put(shelf * ROWS + row, RESOURCES, &format!("chat_{}", shelf * 5_000 + row));
             }
         }
-        state.put(3 * ROWS, "Chat_AB");
-        state.put(4 * ROWS, "chat_ab");
-        state.put(7 * ROWS, "chat_ab");
+        state.put(3 * ROWS, RESOURCES, "Chat_AB");
+        state.put(4 * ROWS, RESOURCES, "chat_ab");
+        state.put(7 * ROWS, RESOURCES, "chat_ab");
         let shelves = |list: &[(i64, i64)]| list.iter().map(|(from, to)| (from / ROWS, to / ROWS)).collect::<Vec<_>>();
-        assert_eq!(shelves(&state.holding(&["chat_ab".to_owned()])), [(3, 5), (7, 8)]);
-        assert_eq!(shelves(&state.holding(&["chat_5001".to_owned()])), [(1, 2)]);
-        assert_eq!(state.holding(&["nothing".to_owned()]), []);
+        assert_eq!(shelves(&state.holding(&[key(RESOURCES, "chat_ab")], 0)), [(3, 5), (7, 8)]);
+        assert_eq!(shelves(&state.holding(&[key(RESOURCES, "chat_5001")], 0)), [(1, 2)]);
+        assert_eq!(state.holding(&[key(RESOURCES, "nothing")], 0), []);
+        state.put(ROWS, "actor_email", "Ann@example.com");
+        state.put(4 * ROWS, "actor_email", "ann@example.com");
+        let ann = |place| [key(place, "ANN@example.com")];
+        assert_eq!(shelves(&state.holding(&ann("actor_email"), 0)), [(1, 2), (4, 5)]);
+        assert_eq!(shelves(&state.holding(&ann("actor_email"), 2)), [(1, 5)]);
+        assert_eq!(state.holding(&ann("actor_user_id"), 9), []);
     }
 
     #[test]
     fn rows_beyond_the_memory_are_looked_through() {
         let mut state = State::default();
         let most = MOST as i64;
-        state.put(0, "early");
-        state.put(2 * ROWS, "later");
+        state.put(0, RESOURCES, "early");
+        state.put(2 * ROWS, RESOURCES, "later");
         state.leave_room_for(most - 1);
-        assert_eq!(state.holding(&["early".to_owned()]), [(0, ROWS)]);
+        assert_eq!(state.holding(&[key(RESOURCES, "early")], 0), [(0, ROWS)]);
         state.leave_room_for(most);
-        state.put(most * ROWS, "last");
-        assert_eq!((state.filters.len(), state.next), (MOST, ROWS));
-        assert_eq!(state.holding(&["nothing".to_owned()]), [(0, ROWS)]);
-        assert_eq!(state.holding(&["later".to_owned()]), [(0, ROWS), (2 * ROWS, 3 * ROWS)]);
-        assert_eq!(state.holding(&["last".to_owned()]), [(0, ROWS), (most * ROWS, (most + 1) * ROWS)]);
+        state.put(most * ROWS, RESOURCES, "last");
+        assert_eq!((state.shelves.len(), state.next), (MOST, ROWS));
+        assert_eq!(state.holding(&[key(RESOURCES, "nothing")], 0), [(0, ROWS)]);
+        assert_eq!(state.holding(&[key(RESOURCES, "later")], 0), [(0, ROWS), (2 * ROWS, 3 * ROWS)]);
+        assert_eq!(state.holding(&[key(RESOURCES, "last")], 0), [(0, ROWS), (most * ROWS, (most + 1) * ROWS)]);
     }
 }

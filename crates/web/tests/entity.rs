@@ -64,7 +64,9 @@ async fn neighbours_are_met_at_what_is_shared() {
     ] {
         let page = site.get(&format!("{path}?range=all")).await;
         let place = format!("{path}/neighbours?range=all");
-        assert_eq!(page.attributes("[hx-trigger=load]", "hx-get"), [place.as_str()], "{path}");
+        let things = format!("{path}/things?range=all");
+        assert_eq!(page.attributes("[hx-trigger=load]", "hx-get").last(), Some(&place), "{path}");
+        assert_eq!(page.attributes(".panels [hx-trigger=load]", "hx-get"), [things.as_str()], "{path}");
         let part = site.get(&place).await;
         assert_eq!(part.texts("#neighbours"), [title], "{path}");
         assert_eq!(part.texts("section[aria-labelledby=neighbours] .chips li"), names, "{path}");
@@ -83,7 +85,10 @@ async fn each_kind_says_where_and_with_what() {
         assert!(titles.iter().any(|title| agents.contains(&title.as_str())), "{path}: {titles:?}");
     }
     // What a page is about is not met with itself.
-    let page = site.get("/resource/claude_chat_1").await;
-    assert!(!page.texts(".panel-top .label").contains(&"claude_chat_1".to_owned()));
+    let part = site.get("/resource/claude_chat_1/things").await;
+    assert!(!part.texts(".panel-top .label").contains(&"claude_chat_1".to_owned()));
+    let part = site.get("/person/ada%40example.com/things").await;
+    assert_eq!(part.texts(".panel-top h2"), ["What they changed", "What they touched"]);
+    assert!(part.texts(".panel-top .label").contains(&"claude_chat_2".to_owned()));
     assert_eq!(site.get("/address/10.0.0.2").await.status, 404);
 }

@@ -61,8 +61,14 @@ async fn links_lead_to_what_was_counted() {
                 checked += 1;
             }
         }
+        // Those that count things come after the page.
+        let later = match page.attributes(".panels [hx-trigger=load]", "hx-get").first() {
+            Some(place) => site.get(place).await,
+            None => site.get(&format!("{bare}/numbers?{query}")).await,
+        };
         for (texts, links) in [
             (page.texts(".bars a.count"), page.attributes(".bars a.count", "href")),
+            (later.texts(".bars a.count"), later.attributes(".bars a.count", "href")),
             (page.texts(".series li .muted"), page.attributes(".series li a", "href")),
         ] {
             assert_eq!(texts.len(), links.len(), "{path}");

@@ -218,31 +218,16 @@ fn in_network(column: &str, network: &Cidr) -> String {
     format!("((ifNull({inside}, false)) OR {})", equals(column, &network.with_bits()))
 }
 
-/// Whether one of the actor's members without a column passes. The map holds numbers and lists as text, too, which are no ids.
+/// Whether one of the actor's members without a column passes.
 fn other_members(names: &[&str], test: &Test, needs: &mut Vec<Need>) -> String {
-    let tests: Vec<String> = names
-        .iter()
-        .map(|name| {
-            let value = schema::other(name);
-            let is_text = format!("JSONType(raw_log, 'actor', '{name}') = 'String'");
-            format!("(mapContains(actor_other, '{name}') AND {} AND {is_text})", text(&value, test, false, needs))
-        })
-        .collect();
-    format!("({})", tests.join(" OR "))
+    let values = names.iter().map(|name| schema::other(name));
+    let tests: Vec<String> = values.map(|value| text(&value, test, false, needs)).collect();
+    format!("(notEmpty(actor_other) AND ({}))", tests.join(" OR "))
 }
 
 /// Whether the first of the actor's members that are ids and have no column passes.
 fn first_other(test: &Test, needs: &mut Vec<Need>) -> String {
-    let values: Vec<String> = ACTOR_ID_OTHERS
-        .iter()
-        .map(|name| {
-            format!(
-                "if(mapContains(actor_other, '{name}') AND JSONType(raw_log, 'actor', '{name}') = 'String', \
-                 CAST(actor_other['{name}'] AS Nullable(String)), NULL)"
-            )
-        })
-        .collect();
-    let first = format!("coalesce({})", values.join(", "));
+    let first = format!("coalesce({})", ACTOR_ID_OTHERS.map(schema::other).join(", "));
     format!("(notEmpty(actor_other) AND {})", text(&first, test, false, needs))
 }
 

@@ -2,7 +2,7 @@
 
 use activity::{AgentPart, PersonPart, PlacePart, value::Value as Json};
 use auditlake_store::{
-    filter::{AGENT_TAGS, EnrichmentPart, Field, Filter, Known, Operand, Test},
+    filter::{AGENT_TAGS, EnrichmentPart, Filter, Known, Operand, Test},
     schema::RESOURCE_SEPARATOR,
 };
 use duckdb::types::Value;
@@ -21,6 +21,15 @@ const NEVER: &str = "false";
 const ACTOR_ID: &str = "coalesce(actor_user_id, actor_admin_api_key_id, actor_api_key_id)";
 /// The actor's members that identify it and have no column.
 const ACTOR_ID_OTHERS: [&str; 5] = ["service_account_id", "directory_id", "external_client_id", "subject", "service"];
+
+/// The actor's members that name it and have no column.
+pub(crate) const ACTOR_OTHERS: [&str; 6] =
+    ["unauthenticated_email_address", "service_account_id", "directory_id", "external_client_id", "subject", "service"];
+
+/// A member of the actor without a column.
+pub(crate) fn other_member(name: &str) -> String {
+    format!("actor_other['{name}']")
+}
 
 /// The test of a field with a name of its own.
 pub(super) fn known(field: Known, test: &Test, values: &mut Vec<Value>) -> String {
@@ -44,13 +53,15 @@ pub(super) fn known(field: Known, test: &Test, values: &mut Vec<Value>) -> Strin
         Known::OrganizationUuid => any(&["organization_uuid"]),
         Known::Actor => {
             let plain = any(&["actor_email", "actor_user_id", "actor_admin_api_key_id", "actor_api_key_id"]);
-            let names = [&["unauthenticated_email_address"], ACTOR_ID_OTHERS.as_slice()].concat();
-            format!("({plain} OR {})", other_members(field, &names, "actor_other IS NOT NULL", test, values))
+            let others = ACTOR_OTHERS.map(other_member);
+            let others = any(&others.iter().map(String::as_str).collect::<Vec<_>>());
+            format!("({plain} OR (actor_other IS NOT NULL AND {others}))")
         }
         Known::ActorId => {
             let plain = any(&[ACTOR_ID]);
-            let open = format!("actor_other IS NOT NULL AND {ACTOR_ID} IS NULL");
-            format!("({plain} OR {})", other_members(field, &ACTOR_ID_OTHERS, &open, test, values))
+            let first = format!("coalesce({})", ACTOR_ID_OTHERS.map(other_member).join(", "));
+            let others = any(&[&first]);
+            format!("({plain} OR (actor_other IS NOT NULL AND {ACTOR_ID} IS NULL AND {others}))")
         }
         Known::ActorType => any(&["actor_type"]),
         Known::Email => any(&["actor_email"]),
@@ -192,18 +203,6 @@ fn text(column: &str, test: &Test, values: &mut Vec<Value>) -> String {
             format!("{PASSES}(?, {column})")
         }
     }
-}
-
-/// Whether one of the actor's members without a column passes, where `open` is true.
-///
-/// The map holds numbers and lists as text, too, which are no ids: what passes there is looked at in the raw log.
-fn other_members(field: Known, names: &[&str], open: &str, test: &Test, values: &mut Vec<Value>) -> String {
-    let members: Vec<String> = names.iter().map(|name| format!("actor_other['{name}']")).collect();
-    let members: Vec<&str> = members.iter().map(String::as_str).collect();
-    let may = any_text(&members, test, values);
-    let does = raw_passes(&Filter::Test { field: Field::Known(field), test: test.clone() }, values);
-    // Columns are read for all rows or none, and the raw log's are the largest: only those of these few rows are read.
-    format!("rowid IN (SELECT rowid FROM activity WHERE {open} AND {may} AND {does})")
 }
 
 fn resource(test: &Test, values: &mut Vec<Value>) -> String {

@@ -5,21 +5,31 @@
 
 use std::collections::BTreeMap;
 
-use auditlake_store::{
-    filter::{Field, Filter, Known, Test},
-    schema::RESOURCE_SEPARATOR,
-};
+use auditlake_store::filter::{Field, Filter, Known, Test};
 use duckdb::types::Value;
 
-use super::{compile, raw_passes};
+use super::{
+    column::{ACTOR_OTHERS, other_member},
+    compile,
+};
+use crate::shelves::{RESOURCES, key};
 
 /// A condition about one column, or about rows that such a one has found.
 pub(crate) struct Condition {
     pub(crate) test: String,
     /// What is bound to its marks.
     pub(crate) values: Vec<Value>,
-    /// Rows that pass name one of these, in small letters, as a resource or as the target; nothing is known of them if empty.
-    pub(crate) shelved: Vec<String>,
+    /// Where the rows that pass stand.
+    pub(crate) among: Among,
+}
+
+/// How the shelves know where rows stand ([`crate::shelves`]).
+pub(crate) enum Among {
+    /// Rows that pass have one of these names. Whether the test is so quick that to pass over a few shelves between others is not
+    /// worth a statement of its own.
+    Keys { keys: Vec<String>, is_quick: bool },
+    /// One of the actor's members without a column is one of these.
+    Others(Vec<String>),
 }
 
 /// Conditions of which each finds some of a filter's rows, and all together all of them; `None` unless the filter is a name, or a choice
@@ -46,7 +56,8 @@ pub(crate) fn by_columns(filter: &Filter) -> Option<Vec<Condition>> {
         let mut compiled = |filter: &Filter| {
             let mut values = Vec::new();
             let test = compile(filter, &mut values);
-            more.push(Condition { test, values, shelved: vec![name.to_ascii_lowercase()] });
+            let among = Among::Keys { keys: vec![key(RESOURCES, name)], is_quick: false };
+            more.push(Condition { test, values, among });
         };
         match known {
             Known::Resource => {
@@ -65,7 +76,7 @@ pub(crate) fn by_columns(filter: &Filter) -> Option<Vec<Condition>> {
             columns.entry(column).or_default().push(name.clone());
         }
         if *known == Known::Actor {
-            actors.push((name, member.clone()));
+            actors.push(name);
         }
     }
     let plain = columns.into_iter().map(|(column, names)| among(column, names));
@@ -90,8 +101,8 @@ fn columns_of(known: Known) -> Option<&'static [&'static str]> {
 fn among(column: &str, names: Vec<String>) -> Condition {
     let mut values = Vec::new();
     let test = is_any(column, &names, &mut values);
-    let shelved = if column == "target" { names } else { Vec::new() };
-    Condition { test, values, shelved }
+    let keys = names.iter().map(|name| key(column, name)).collect();
+    Condition { test, values, among: Among::Keys { keys, is_quick: true } }
 }
 
 /// Whether a text is one of these, however it is written. `lower` also makes ASCII letters of two others; those have more bytes.
@@ -107,17 +118,13 @@ fn is_any(column: &str, names: &[String], values: &mut Vec<Value>) -> String {
     )
 }
 
-/// Whether the actor has one of these names in a member without a column. The raw log says so; the map says in which to look, as it holds
-/// lists and numbers as text, too.
-fn other_members(actors: Vec<(String, Filter)>) -> Option<Condition> {
-    if actors.is_empty() {
+/// Whether the actor has one of these names in a member without a column.
+fn other_members(names: Vec<String>) -> Option<Condition> {
+    if names.is_empty() {
         return None;
     }
-    let (names, tests): (Vec<String>, Vec<Filter>) = actors.into_iter().unzip();
-    let mut values: Vec<Value> = names.iter().cloned().map(Value::Text).collect();
-    let all = format!("lower(array_to_string(map_values(actor_other), chr({})))", RESOURCE_SEPARATOR as u32);
-    let may = vec![format!("contains({all}, ?)"); names.len()].join(" OR ");
-    let rows = format!("SELECT rowid FROM activity WHERE actor_other IS NOT NULL AND ({may})");
-    let does = raw_passes(&Filter::or(tests), &mut values);
-    Some(Condition { test: format!("rowid IN ({rows}) AND {does}"), values, shelved: Vec::new() })
+    let mut values = Vec::new();
+    let any: Vec<String> = ACTOR_OTHERS.iter().map(|name| is_any(&other_member(name), &names, &mut values)).collect();
+    let test = format!("actor_other IS NOT NULL AND ({})", any.join(" OR "));
+    Some(Condition { test, values, among: Among::Others(names) })
 }

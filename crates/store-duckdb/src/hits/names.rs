@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use auditlake_store::{Seqs, Window, filter::Filter};
-use duckdb::Connection;
+use duckdb::{Connection, types::Value};
 
 use super::rows_of;
 use crate::{
     database::Database,
-    filter::{Condition, by_columns},
+    filter::{Among, Condition, by_columns},
     reader::condition,
 };
 
@@ -46,7 +46,7 @@ pub(super) fn rows(
                 _ if is_left_out => continue,
                 one => one,
             };
-            let Some(rows) = any(connection, database, by_columns(one).unwrap_or_default(), seqs, most)? else {
+            let Some(rows) = any(connection, places(database, one, seqs)?.unwrap_or_default(), most)? else {
                 return Ok(None);
             };
             found = Some(match found {
@@ -59,31 +59,55 @@ pub(super) fn rows(
     Ok(Some(found.unwrap_or_default().into_iter().collect()))
 }
 
-/// The rows that meet any of these conditions.
-fn any(
-    connection: &Connection,
-    database: &Database,
-    conditions: Vec<Condition>,
-    seqs: Seqs,
-    most: i64,
-) -> duckdb::Result<Option<BTreeSet<i64>>> {
+/// The rows that stand in any of these places.
+fn any(connection: &Connection, places: Vec<Place>, most: i64) -> duckdb::Result<Option<BTreeSet<i64>>> {
     let mut found = BTreeSet::new();
-    for Condition { test, values: more, shelved } in conditions {
-        let stretches = match shelved.is_empty() {
-            true => vec![(0, i64::MAX)],
-            false => database.shelves.holding(database, &shelved)?,
+    for Place { condition, values } in places {
+        let Some(rows) = rows_of(connection, &condition, values, most)? else { return Ok(None) };
+        found.extend(rows);
+    }
+    Ok(Some(found))
+}
+
+/// A condition that finds some rows soon.
+pub(super) struct Place {
+    pub condition: String,
+    pub values: Vec<Value>,
+}
+
+/// The places of the rows of a choice of names; `None` if the filter is none.
+pub(super) fn places(database: &Database, filter: &Filter, seqs: Seqs) -> duckdb::Result<Option<Vec<Place>>> {
+    let (Some(conditions), seq) = (by_columns(filter), seqs.until.unwrap_or(u64::MAX)) else { return Ok(None) };
+    let mut places = Vec::new();
+    for Condition { test, values: more, among } in conditions {
+        let stretches: Vec<String> = match among {
+            Among::Keys { keys, is_quick } => {
+                let stretches = database.shelves.holding(database, seq, &keys, is_quick)?;
+                stretches.into_iter().map(|(begin, end)| between(begin, end)).collect()
+            }
+            Among::Others(names) => match database.shelves.with_other(database, seq, &names)? {
+                Some(rows) if rows.is_empty() => Vec::new(),
+                // A list of constants would be tested in each row.
+                Some(rows) => {
+                    let list: Vec<String> = rows.iter().map(i64::to_string).collect();
+                    vec![format!("rowid IN (SELECT unnest([{}])) AND ", list.join(", "))]
+                }
+                None => vec![String::new()],
+            },
         };
-        for (begin, end) in stretches {
+        for stretch in stretches {
             let mut values = Vec::new();
             let among = condition(&Filter::All, Window::default(), seqs, &mut values);
             values.extend(more.iter().cloned());
-            // To name rows where all are meant takes the engine away from its dictionaries.
-            let first = if begin > 0 { format!("rowid >= {begin} AND ") } else { String::new() };
-            let last = if end < i64::MAX { format!("rowid < {end} AND ") } else { String::new() };
-            let text = format!("{first}{last}{among} AND ({test})");
-            let Some(rows) = rows_of(connection, &text, values, most)? else { return Ok(None) };
-            found.extend(rows);
+            places.push(Place { condition: format!("{stretch}{among} AND ({test})"), values });
         }
     }
-    Ok(Some(found))
+    Ok(Some(places))
+}
+
+/// To name rows where all are meant takes the engine away from its dictionaries.
+fn between(begin: i64, end: i64) -> String {
+    let first = if begin > 0 { format!("rowid >= {begin} AND ") } else { String::new() };
+    let last = if end < i64::MAX { format!("rowid < {end} AND ") } else { String::new() };
+    first + &last
 }

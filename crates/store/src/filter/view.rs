@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
-use activity::{Activity, AgentPart, Enrichment, PART_SEPARATOR, PersonPart, PlacePart, Record, identity, record_id};
+use activity::{
+    ACTOR_IDS, Activity, AgentPart, Enrichment, PART_SEPARATOR, PersonPart, PlacePart, Record, identity, record_id,
+};
 
 use super::Known;
 
@@ -197,7 +199,7 @@ impl EnrichmentPart {
     }
 }
 
-/// The members of an actor that [`Known::Actor`] matches.
+/// The members of an actor that [`Known::Actor`] matches, as the record shows them.
 pub const ACTOR_MEMBERS: [&str; 10] = [
     "email_address",
     "unauthenticated_email_address",
@@ -226,8 +228,8 @@ pub fn values_of_activity(activity: &Activity<'_>, field: Known, each: &mut dyn 
         }
         Known::OrganizationId => activity.organization_id.iter().for_each(|id| each(id)),
         Known::OrganizationUuid => activity.organization_uuid.iter().for_each(|id| each(id)),
-        Known::Actor => members(&ACTOR_MEMBERS),
-        Known::ActorId => actor.id().into_iter().for_each(each),
+        Known::Actor => ACTOR_MEMBERS.iter().filter_map(|name| actor.shown(name)).for_each(|name| each(&name)),
+        Known::ActorId => ACTOR_IDS.iter().find_map(|name| actor.shown(name)).iter().for_each(|id| each(id)),
         Known::ActorType => members(&["type"]),
         Known::Email => members(&["email_address"]),
         Known::User => members(&["user_id"]),

@@ -1,6 +1,6 @@
 //! `/person/{id}`, `/key/{id}`, `/address/{ip}`, `/organization/{id}`, `/resource/{id}`: everything about one of them. The
-//! panels stand in `data/entities.json`; `…/numbers` gives their numbers as JSON, `…/neighbours` the part of the page with who or what
-//! is met together with it.
+//! panels stand in `data/entities.json`; `…/numbers` gives their numbers as JSON. Two parts of the page take longer than all others and
+//! are asked for by the page: `…/things` with the panels that count things, `…/neighbours` with who or what is met together with it.
 
 mod alerts;
 mod neighbours;
@@ -74,9 +74,20 @@ struct Page<'a> {
     picker: Picker,
     numbers: Vec<Drawn>,
     panels: Vec<Drawn>,
+    /// Where the panels that count things are told, if its kind has any.
+    things: Option<String>,
+    lists: Vec<Drawn>,
     /// Where its neighbours are told, if its kind has any.
     neighbours: Option<String>,
     alerts: Vec<AlertLine>,
+}
+
+/// The panels that count things.
+#[derive(Template)]
+#[template(path = "entity/things.html")]
+struct Things {
+    scope: Scope,
+    panels: Vec<Drawn>,
 }
 
 pub fn routes() -> Router<Arc<Site>> {
@@ -95,11 +106,15 @@ pub fn routes() -> Router<Arc<Site>> {
             let scope = Scope::or_usual(&params, Some("all"), &status, Timestamp::now())?;
             dashboards::told(&site, &entity.panels, &scope, &entity.filter(&id)).await
         };
+        let touch = async move |State(site): State<Arc<Site>>, Path(id): Path<String>, Query(params): Query<Params>| {
+            touched(&site, entity, &id, &params).await
+        };
         let meet = async move |State(site): State<Arc<Site>>, Path(id): Path<String>, Query(params): Query<Params>| {
             met(&site, entity, &id, &params).await
         };
         router = router
             .route(&format!("/{}/{{id}}", entity.name), get(show))
+            .route(&format!("/{}/{{id}}/things", entity.name), get(touch))
             .route(&format!("/{}/{{id}}/neighbours", entity.name), get(meet))
             .route(&format!("/{}/{{id}}/numbers", entity.name), get(tell));
     }
@@ -114,8 +129,8 @@ async fn page(site: &Site, entity: &'static Entity, id: &str, params: &Params) -
         let ask = site.ask().lasting();
         let status = ask.status().await?;
         let scope = Scope::or_usual(params, Some("all"), &status, now)?;
-        let drawn =
-            try_join_all(entity.panels.iter().map(|panel| Drawn::load(ask, panel, &entity.panels, &scope, &filter)));
+        let panels = entity.panels.iter().filter(|panel| !counts_things(panel));
+        let drawn = try_join_all(panels.map(|panel| Drawn::load(ask, panel, &entity.panels, &scope, &filter)));
         let (seen, picker, drawn, alerts) = try_join!(
             ask.total(filter.clone(), Window::default()),
             Picker::new(ask, &path, params, &scope),
@@ -131,16 +146,55 @@ async fn page(site: &Site, entity: &'static Entity, id: &str, params: &Params) -
         }
         Ok((scope, seen, picker, drawn, alerts)) => {
             let drawn = drawn.into_iter().flatten().map(|drawn| drawn.without(id)).filter(Drawn::is_filled);
-            let (numbers, panels) = drawn.partition(Drawn::is_number);
+            let (numbers, panels): (Vec<_>, Vec<_>) = drawn.partition(Drawn::is_number);
+            let (lists, panels) = panels.into_iter().partition(Drawn::is_list);
             let frame = Frame::of(site, format!("{} · {}", text::plain(id, 60), entity.title));
             let explore = explore(&scope, &filter.to_string());
             // To find them takes longer than all of the page.
             let neighbours = Neighbours::are_of(entity).then(|| params.url(&format!("{path}/neighbours")));
-            let page =
-                Page { frame, entity, id, now, seen, explore, scope, picker, numbers, panels, neighbours, alerts };
+            let things = entity.panels.iter().any(counts_things).then(|| params.url(&format!("{path}/things")));
+            let page = Page {
+                frame,
+                entity,
+                id,
+                now,
+                seen,
+                explore,
+                scope,
+                picker,
+                numbers,
+                panels,
+                things,
+                lists,
+                neighbours,
+                alerts,
+            };
             render(StatusCode::OK, &page)
         }
         Err(error) => failed(site, &error),
+    }
+}
+
+/// Whether a panel counts the things that activities name, which are long lists.
+fn counts_things(panel: &Definition) -> bool {
+    matches!(panel.by.as_deref(), Some("target" | "resource"))
+}
+
+/// The part of the page that counts things.
+async fn touched(site: &Site, entity: &'static Entity, id: &str, params: &Params) -> Response {
+    let answer = async {
+        let ask = site.ask().lasting();
+        let status = ask.status().await?;
+        let scope = Scope::or_usual(params, Some("all"), &status, Timestamp::now())?;
+        let (panels, filter) = (entity.panels.iter().filter(|panel| counts_things(panel)), entity.filter(id));
+        let drawn = try_join_all(panels.map(|panel| Drawn::load(ask, panel, &entity.panels, &scope, &filter))).await?;
+        let drawn = drawn.into_iter().flatten().map(|drawn| drawn.without(id)).filter(Drawn::is_filled);
+        let panels = drawn.collect();
+        Ok::<_, StoreError>(Things { scope, panels })
+    };
+    match answer.await {
+        Ok(things) => render(StatusCode::OK, &things),
+        Err(error) => ApiError::from(error).into_response(),
     }
 }
 

@@ -91,6 +91,10 @@ impl Drawn {
         matches!(self.answer, Answer::Number(_) | Answer::Distinct(..))
     }
 
+    pub fn is_list(&self) -> bool {
+        matches!(self.answer, Answer::List(_))
+    }
+
     pub fn is_top(&self) -> bool {
         matches!(self.answer, Answer::Top(_))
     }
