@@ -22,6 +22,7 @@ use duckdb::types::Value;
 pub(crate) use column::{ACTOR_OTHERS, other_member};
 pub(crate) use function::register;
 pub(crate) use names::{Among, Condition, by_columns};
+pub(crate) use row::Stored;
 
 /// How deep a tree may be to be sent to the row function as a whole.
 const MAX_DEPTH: usize = 32;

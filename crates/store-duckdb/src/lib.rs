@@ -6,6 +6,7 @@
 
 mod alerts;
 mod ask;
+mod assemble;
 mod bulk;
 mod cube;
 mod database;

@@ -10,7 +10,7 @@ use duckdb::{Connection, Row, params_from_iter, types::Value};
 use jiff::Timestamp;
 
 use crate::{
-    DuckStore,
+    DuckStore, assemble,
     cube::{self, Asked, From, Needs},
     drift, error, filter, hits,
     insight::count_text,
@@ -46,11 +46,12 @@ impl Reader for DuckStore {
     async fn select(&self, select: &Select) -> Result<Rows> {
         let mut values = Vec::new();
         let columns = match select.columns {
-            Columns::Unified => schema::unified(),
+            Columns::Unified => assemble::STORED.to_owned(),
             Columns::Summary => schema::summary(),
             Columns::Raw => schema::raw(),
             Columns::Plain => schema::plain(),
         };
+        let is_stored = select.columns == Columns::Unified;
         let order = match select.order {
             Order::Newest => "event_time DESC, event_id DESC",
             Order::Oldest => "event_time, event_id",
@@ -64,7 +65,8 @@ impl Reader for DuckStore {
         };
         let Some(limit) = select.limit else {
             let condition = condition(&select.filter, select.window, select.seqs, &mut values);
-            return stream::run(self, stream::Query::own(answer(&condition), values)).await;
+            return stream::run(self, stream::Query { is_stored, ..stream::Query::own(answer(&condition), values) })
+                .await;
         };
         let asked =
             Asked { is_covered: false, needs: Needs::Plain, filter: select.filter.clone(), window: select.window };
@@ -80,13 +82,13 @@ impl Reader for DuckStore {
                 let rows = if list.is_empty() { "false".to_owned() } else { format!("rowid IN ({})", list.join(", ")) };
                 Ok((answer(&rows), Vec::new()))
             };
-            return stream::run(self, stream::Query::of(Box::new(made))).await;
+            return stream::run(self, stream::Query { is_stored, ..stream::Query::of(Box::new(made)) }).await;
         }
         let condition = condition(&from.filter, select.window, select.seqs, &mut values);
         let (table, row) = (&from.table, if from.is_hit() { "row" } else { "rowid" });
         let text =
             answer(&format!("rowid IN (SELECT {row} FROM {table} WHERE {condition} ORDER BY {order} LIMIT {limit})"));
-        let rows = stream::run(self, stream::Query::own(text, values)).await;
+        let rows = stream::run(self, stream::Query { is_stored, ..stream::Query::own(text, values) }).await;
         // Until here the kept rows must not go.
         drop(from);
         rows

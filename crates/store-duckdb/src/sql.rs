@@ -17,6 +17,7 @@ impl Sql for DuckStore {
             timeout: query.timeout,
             max_rows: query.max_rows,
             is_foreign: true,
+            is_stored: false,
             made: None,
         };
         stream::run(self, query).await

@@ -12,7 +12,7 @@ use duckdb::{Connection, InterruptHandle, Statement, params_from_iter, types::Va
 use futures::StreamExt;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::{DuckStore, database::Database, error};
+use crate::{DuckStore, assemble, database::Database, error};
 
 /// A query for [`run`].
 pub(crate) struct Query {
@@ -28,6 +28,8 @@ pub(crate) struct Query {
     pub max_rows: Option<u64>,
     /// Whether a person wrote it, so that the engine's words about it are for that person.
     pub is_foreign: bool,
+    /// Whether its answer has the stored columns of which the record is made ([`assemble`]).
+    pub is_stored: bool,
     /// What makes the statement and its values, in the transaction in which it runs then, in place of `text` and `values`.
     pub made: Option<Made>,
 }
@@ -38,7 +40,16 @@ pub(crate) type Made = Box<dyn Fn(&Connection) -> duckdb::Result<(String, Vec<Va
 impl Query {
     /// A query of our own.
     pub(crate) fn own(text: String, values: Vec<Value>) -> Self {
-        Query { text, values, named: BTreeMap::new(), timeout: None, max_rows: None, is_foreign: false, made: None }
+        Query {
+            text,
+            values,
+            named: BTreeMap::new(),
+            timeout: None,
+            max_rows: None,
+            is_foreign: false,
+            is_stored: false,
+            made: None,
+        }
     }
 
     /// A query of our own that is made of what other queries say.
@@ -167,14 +178,19 @@ fn answer(
         false => values.clone(),
     };
     let stream = statement.stream_arrow(params_from_iter(values)).map_err(failed)?;
+    let schema = if query.is_stored { assemble::UNIFIED.clone() } else { stream.get_schema() };
     if let Some(begin) = begin.take()
-        && begin.send(Ok(stream.get_schema())).is_err()
+        && begin.send(Ok(schema)).is_err()
     {
         return Ok(());
     }
     let mut rows = 0;
     for piece in stream {
         let mut piece = piece.map_err(failed)?;
+        if query.is_stored {
+            piece = assemble::unified(&piece)
+                .map_err(|error| StoreError::Engine { doing: "making records", message: error.to_string() })?;
+        }
         let limit = query.max_rows.unwrap_or(u64::MAX);
         let is_over = rows + piece.num_rows() as u64 > limit;
         if is_over {

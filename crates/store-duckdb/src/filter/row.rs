@@ -71,16 +71,16 @@ impl TextTest {
 }
 
 /// What is stored of an activity's raw log.
-pub(super) struct Stored<'r> {
-    pub(super) rest: &'r str,
-    pub(super) id: &'r str,
-    pub(super) time: Timestamp,
-    pub(super) resources: &'r str,
+pub(crate) struct Stored<'r> {
+    pub(crate) rest: &'r str,
+    pub(crate) id: &'r str,
+    pub(crate) time: Timestamp,
+    pub(crate) resources: &'r str,
 }
 
 impl Stored<'_> {
     /// Adds the raw log to `out`: as [`auditlake_store::raw::join`] does, for a million rows at a time.
-    fn join(&self, out: &mut String) {
+    pub(crate) fn join(&self, out: &mut String) {
         let mut rest = self.rest;
         while let Some(at) = first_mark(rest.as_bytes()) {
             out.push_str(&rest[..at]);

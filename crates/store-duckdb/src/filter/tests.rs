@@ -300,3 +300,31 @@ fn filters_come_back_from_their_text() {
     );
     assert!(!condition.contains("DROP") && values.len() == 2, "{condition}");
 }
+
+#[tokio::test]
+async fn records_made_here_are_those_of_the_view() {
+    let mut dice = Dice(21);
+    let raws: Vec<String> = (0..1_500).map(|at| activities::random(&mut dice, at)).collect();
+    let (store, _dir) = store_of(&raws).await;
+    let together = async |rows: auditlake_store::Rows| {
+        let schema = rows.schema.clone();
+        let pieces = rows.collect().await.unwrap();
+        (schema.clone(), arrow::compute::concat_batches(&schema, &pieces).unwrap())
+    };
+    let sql = auditlake_store::SqlQuery {
+        text: "SELECT * FROM anthropic_logs ORDER BY eventTime, eventID".to_owned(),
+        params: BTreeMap::new(),
+        timeout: None,
+        max_rows: None,
+    };
+    let (schema, view) = together(auditlake_store::Sql::sql(&store, sql).await.unwrap()).await;
+    let select = Select { order: Order::Oldest, limit: Some(10_000), ..Select::default() };
+    let (own, made) = together(store.select(&select).await.unwrap()).await;
+    assert_eq!(schema, own);
+    assert!(view.num_rows() > 1_400);
+    for (field, (a, b)) in schema.fields().iter().zip(view.columns().iter().zip(made.columns())) {
+        for row in 0..view.num_rows() {
+            assert_eq!(a.slice(row, 1).to_data(), b.slice(row, 1).to_data(), "{}", field.name());
+        }
+    }
+}

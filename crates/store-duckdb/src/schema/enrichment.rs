@@ -86,7 +86,7 @@ pub(super) fn tags() -> String {
 }
 
 /// What stands in the data of an entry of `enrichments`, by the part that it is.
-const PLACE_DATA: [(&str, PlacePart); 9] = [
+pub(crate) const PLACE_DATA: [(&str, PlacePart); 9] = [
     ("country_code", PlacePart::Country),
     ("as_number", PlacePart::Asn),
     ("as_organization", PlacePart::AsOrganization),
@@ -97,7 +97,7 @@ const PLACE_DATA: [(&str, PlacePart); 9] = [
     ("longitude", PlacePart::Longitude),
     ("user_type", PlacePart::UserType),
 ];
-const PERSON_DATA: [(&str, PersonPart); 5] = [
+pub(crate) const PERSON_DATA: [(&str, PersonPart); 5] = [
     ("user_id", PersonPart::UserId),
     ("name", PersonPart::Name),
     ("department", PersonPart::Department),
