@@ -6,7 +6,7 @@
 #![allow(unsafe_code, reason = "the wrapper has no way to look at a statement without running those before it")]
 
 use std::{
-    collections::HashSet,
+    collections::HashMap,
     ffi::{CStr, CString},
     ptr,
     sync::{LazyLock, Mutex, MutexGuard, PoisonError},
@@ -17,29 +17,34 @@ use duckdb::ffi;
 
 use crate::database::RawDatabase;
 
-/// Checks that `text` is one statement that reads.
+/// Checks that `text` is one statement that reads, and gives what `narrow` makes of such a one.
 ///
 /// # Errors
 /// [`StoreError::Statement`] says what is wrong with it, in the engine's words for what it cannot parse.
-pub(crate) fn check(database: &RawDatabase, text: &str) -> Result<()> {
+pub(crate) fn check(
+    database: &RawDatabase,
+    text: &str,
+    narrow: impl FnOnce() -> Option<String>,
+) -> Result<Option<String>> {
     // Looking plans the whole statement, some milliseconds over the views: who asks the same again is not looked at again.
-    if passed().contains(text) {
-        return Ok(());
+    if let Some(narrowed) = passed().get(text) {
+        return Ok(narrowed.clone());
     }
     look(database, text)?;
+    let narrowed = narrow();
     let mut passed = passed();
     if text.len() <= MAX_KEPT_LENGTH {
         if passed.len() >= MAX_KEPT {
             passed.clear();
         }
-        passed.insert(text.to_owned());
+        passed.insert(text.to_owned(), narrowed.clone());
     }
-    Ok(())
+    Ok(narrowed)
 }
 
-/// Texts that were looked at and may run. What kind of statement a text is depends on nothing but the text.
-fn passed() -> MutexGuard<'static, HashSet<String>> {
-    static PASSED: LazyLock<Mutex<HashSet<String>>> = LazyLock::new(Mutex::default);
+/// Texts that were looked at and may run, with what was made of them. What kind of statement a text is depends on nothing but the text.
+fn passed() -> MutexGuard<'static, HashMap<String, Option<String>>> {
+    static PASSED: LazyLock<Mutex<HashMap<String, Option<String>>>> = LazyLock::new(Mutex::default);
     PASSED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

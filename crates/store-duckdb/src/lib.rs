@@ -21,6 +21,7 @@ mod insight;
 mod inspect;
 mod lookups;
 mod moving;
+mod narrow;
 mod order;
 mod outbox;
 mod reader;

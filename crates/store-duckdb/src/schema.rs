@@ -125,10 +125,22 @@ fn actor_map() -> String {
     )
 }
 
-/// The 46 columns over table `activity`, as the list of a `SELECT`.
-pub(crate) fn unified() -> String {
+/// The views with the columns of the record.
+pub(crate) const VIEWS: [&str; 2] = ["anthropic_logs", "activities"];
+
+/// The columns of one of [`VIEWS`] and how they are made over table `activity`.
+pub(crate) fn view_columns(view: &str) -> Option<Vec<(&'static str, String)>> {
+    match view {
+        "anthropic_logs" => Some(unified()),
+        "activities" => Some(unified().into_iter().chain(beside()).collect()),
+        _ => None,
+    }
+}
+
+/// The 46 columns over table `activity`.
+fn unified() -> Vec<(&'static str, String)> {
     const TEXT: &str = "NULL::VARCHAR";
-    let columns: Vec<(&str, String)> = vec![
+    vec![
         ("workspaceID", "workspace_id".into()),
         ("sourceID", "source_id".into()),
         ("sourceType", "'anthropic-compliance'".into()),
@@ -175,8 +187,7 @@ pub(crate) fn unified() -> String {
         ("actorUserAgent", "actor_user_agent".into()),
         ("actorAPIKeyID", "actor_api_key_id".into()),
         ("actorAdminAPIKeyID", "actor_admin_api_key_id".into()),
-    ];
-    list(&columns)
+    ]
 }
 
 /// The address, where it is one: `unknown`, `0.0.0.0` and the like are none.
@@ -190,7 +201,7 @@ pub(crate) const ACTOR_LABEL: &str = "coalesce(actor_email, actor_other['unauthe
      actor_other['directory_id'], actor_other['external_client_id'], actor_other['service'], actor_type)";
 
 /// What the product adds to the unified record, over table `activity`.
-fn beside() -> String {
+fn beside() -> Vec<(&'static str, String)> {
     let mut columns: Vec<(&str, String)> = vec![
         ("seq", "seq".into()),
         ("entry", "entry".into()),
@@ -206,7 +217,7 @@ fn beside() -> String {
         ("contentHash", format!("sha256({})", raw_log())),
     ];
     columns.extend(enrichment::beside());
-    list(&columns)
+    columns
 }
 
 fn list(columns: &[(&str, String)]) -> String {
@@ -222,8 +233,8 @@ fn views() -> String {
          times AS \"count\", example FROM drift_state; \
          CREATE OR REPLACE VIEW observed AS SELECT {observed} FROM activity; {ALERTS} \
          CREATE OR REPLACE VIEW lookups AS SELECT happened_at AS \"at\", who, address, what, detail, link FROM lookup;",
-        unified = unified(),
-        beside = beside(),
+        unified = list(&unified()),
+        beside = list(&beside()),
         observed = observed()
     )
 }

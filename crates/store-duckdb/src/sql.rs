@@ -3,15 +3,23 @@
 use async_trait::async_trait;
 use auditlake_store::{Result, Rows, Sql, SqlQuery};
 
-use crate::{DuckStore, guard, stream};
+use crate::{DuckStore, Inner, guard, narrow, stream};
 
 #[async_trait]
 impl Sql for DuckStore {
     async fn sql(&self, query: SqlQuery) -> Result<Rows> {
         let text = query.text.clone();
-        self.blocking(move |inner| guard::check(inner.database().raw(), &text)).await?;
+        let looked = move |inner: &Inner| {
+            let database = inner.database();
+            let connection = database.take()?;
+            let narrowed = guard::check(database.raw(), &text, || narrow::narrowed(&connection, &text));
+            database.give_back(connection);
+            narrowed
+        };
+        let narrowed = self.blocking(looked).await?;
         let query = stream::Query {
             text: query.text,
+            narrowed,
             values: Vec::new(),
             named: query.params,
             timeout: query.timeout,

@@ -18,6 +18,8 @@ use crate::{DuckStore, assemble, database::Database, error};
 pub(crate) struct Query {
     /// The statement.
     pub text: String,
+    /// Another one with the same answer, to be tried first.
+    pub narrowed: Option<String>,
     /// Values for its `?` in their order.
     pub values: Vec<Value>,
     /// Values for its `$name`, where `values` is empty.
@@ -42,6 +44,7 @@ impl Query {
     pub(crate) fn own(text: String, values: Vec<Value>) -> Self {
         Query {
             text,
+            narrowed: None,
             values,
             named: BTreeMap::new(),
             timeout: None,
@@ -172,7 +175,11 @@ fn answer(
     let failed = |error: duckdb::Error| translate(query, &error, phase);
     let made = query.made.as_ref().map(|made| made(connection)).transpose().map_err(failed)?;
     let (text, values) = made.as_ref().map_or((&query.text, &query.values), |(text, values)| (text, values));
-    let mut statement = connection.prepare(text).map_err(failed)?;
+    let narrowed = query.narrowed.as_ref().and_then(|narrowed| connection.prepare(narrowed).ok());
+    let mut statement = match narrowed {
+        Some(statement) => statement,
+        None => connection.prepare(text).map_err(failed)?,
+    };
     let values = match values.is_empty() {
         true => named_values(&statement, query)?,
         false => values.clone(),

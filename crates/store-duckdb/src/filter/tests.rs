@@ -328,3 +328,35 @@ async fn records_made_here_are_those_of_the_view() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_statement_with_fewer_columns_has_the_same_answer() {
+    let mut dice = Dice(22);
+    let raws: Vec<String> = (0..600).map(|at| activities::random(&mut dice, at)).collect();
+    let (store, _dir) = store_of(&raws).await;
+    let ask = async |text: String| {
+        let sql = auditlake_store::SqlQuery { text, params: BTreeMap::new(), timeout: None, max_rows: None };
+        let rows = auditlake_store::Sql::sql(&store, sql).await?;
+        let schema = rows.schema.clone();
+        let pieces = rows.collect().await?;
+        Ok::<_, auditlake_store::StoreError>((schema.clone(), arrow::compute::concat_batches(&schema, &pieces).unwrap()))
+    };
+    for text in [
+        "SELECT eventName, count(*) AS n FROM @anthropic_logs GROUP BY ALL ORDER BY n DESC, 1",
+        "SELECT l.eventID, actor['type'], tags['client'], enrichments[1].data, rawLog FROM @anthropic_logs AS l ORDER BY 1",
+        "WITH t AS (SELECT EVENTID, unnest(resources) AS r FROM @anthropic_logs) SELECT r, count(*) FROM t GROUP BY 1 ORDER BY 2 DESC, 1",
+        "SELECT a.eventID FROM @activities a JOIN @anthropic_logs b USING (eventID) WHERE a.identity IS NOT NULL AND b.srcCity <> '' ORDER BY 1",
+        "SELECT count(*) FROM @activities WHERE NOT EXISTS (SELECT 1 FROM @anthropic_logs x WHERE x.id = activities.id)",
+        "SELECT category, max_by(eventID, (eventTime, eventID)) FROM @activities GROUP BY 1 ORDER BY 1",
+    ] {
+        let (schema, answer) = ask(text.replace('@', "")).await.unwrap();
+        let (whole_schema, whole) = ask(text.replace('@', "main.")).await.unwrap();
+        assert_eq!((schema, &answer), (whole_schema, &whole), "{text}");
+        assert!(answer.num_rows() > 0, "{text}");
+    }
+    // An error speaks of the statement as it was written.
+    for text in ["SELECT eventNam FROM anthropic_logs", "SELECT raw_rest FROM anthropic_logs"] {
+        let error = ask(text.to_owned()).await.unwrap_err().to_string();
+        assert!(!error.contains("event_name") && !error.contains("FROM activity"), "{error}");
+    }
+}
