@@ -35,9 +35,14 @@ pub(crate) async fn check(server: &Server, database: &str, text: &str) -> Result
     }
     inspect(&tree, database)?;
     match tree.first() {
-        Some(root) if root.starts_with("Select") => lines(server, &format!("DESCRIBE TABLE ({text})"), 1).await,
+        Some(root) if root.starts_with("Select") => types(server, text).await,
         _ => Ok(Vec::new()),
     }
+}
+
+/// The types of the columns of a statement that selects.
+pub(crate) async fn types(server: &Server, text: &str) -> Result<Vec<String>> {
+    lines(server, &format!("DESCRIBE TABLE ({text})"), 1).await
 }
 
 fn inspect(tree: &[String], database: &str) -> Result<()> {

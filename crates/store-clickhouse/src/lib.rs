@@ -19,6 +19,7 @@ mod insight;
 mod lease;
 mod lookups;
 mod moving;
+mod narrow;
 mod outbox;
 mod reader;
 mod recall;
@@ -89,6 +90,8 @@ struct Inner {
     commits: watch::Sender<u64>,
     queued: watch::Sender<u64>,
     news: watch::Sender<u64>,
+    /// Statements of people.
+    passed: sql::Passed,
 }
 
 /// The server's own version, such as `25.8.3.66`.
@@ -134,6 +137,7 @@ impl ClickStore {
                 commits,
                 queued: watch::Sender::default(),
                 news,
+                passed: sql::Passed::default(),
             }),
         })
     }

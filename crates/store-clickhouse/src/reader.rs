@@ -43,7 +43,7 @@ impl Reader for ClickStore {
 
     async fn select(&self, select: &Select) -> Result<Rows> {
         let columns = match select.columns {
-            Columns::Unified => schema::unified(),
+            Columns::Unified => schema::stored(),
             Columns::Summary => schema::summary(),
             Columns::Raw => schema::raw(),
             Columns::Plain => schema::plain(),
@@ -58,7 +58,8 @@ impl Reader for ClickStore {
         // Who looks for few rows among all reads no part in its order, which the server does a piece at a time and forgets.
         let settings = if filter::is_search(&select.filter) { " SETTINGS optimize_read_in_order = 0" } else { "" };
         let text = format!("SELECT {columns} FROM activity WHERE {condition} ORDER BY {order}{limit}{settings}");
-        self.inner.server.stream(&text, Author::Us, None, Shape::Port).await
+        let shape = if select.columns == Columns::Unified { Shape::Record } else { Shape::Port };
+        self.inner.server.stream(&text, Author::Us, None, shape).await
     }
 
     async fn count_by(&self, count: &CountBy) -> Result<Vec<(String, u64)>> {

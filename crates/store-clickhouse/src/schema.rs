@@ -119,9 +119,33 @@ fn columns() -> Vec<(&'static str, String)> {
     ]
 }
 
-/// The 46 columns for the port.
-pub(crate) fn unified() -> String {
-    list(&columns())
+/// What a record of the port is made of ([`auditlake_store::record`]).
+pub(crate) fn stored() -> String {
+    let text = |column: &'static str| (column, format!("CAST({column} AS Nullable(String))"));
+    let plain = |column: &'static str| (column, column.to_owned());
+    let resources =
+        format!("if(empty(resources), NULL, arrayStringConcat(resources, char({})))", RESOURCE_SEPARATOR as u32);
+    let mut columns: Vec<(&str, String)> = ["workspace_id", "source_id", "event_name", "organization_id", "actor_type"]
+        .into_iter()
+        .chain([
+            "actor_email",
+            "actor_user_id",
+            "actor_ip",
+            "actor_user_agent",
+            "actor_api_key_id",
+            "actor_admin_api_key_id",
+        ])
+        .chain(["ip_class", "category", "outcome", "product", "place", "agent", "person"])
+        .map(text)
+        .collect();
+    columns.extend(["source_ttl", "received_at", "event_time", "event_id", "read_only", "raw_log"].map(plain));
+    columns.extend([
+        ("actor_other", "CAST(actor_other AS Map(String, String))".to_owned()),
+        ("own_read", format!("CAST({OWN_READ} AS Bool)")),
+        ("resource_ids", resources),
+    ]);
+    // Under names of their own: the server would take the condition's columns for these.
+    columns.into_iter().map(|(name, value)| format!("{value} AS `stored.{name}`")).collect::<Vec<_>>().join(", ")
 }
 
 /// The 46 columns in literally the types of the original table.
@@ -135,6 +159,43 @@ fn literal() -> Vec<(&'static str, String)> {
         (name, format!("CAST({value} AS {kind})"))
     });
     typed.collect()
+}
+
+/// The views with the columns of the record.
+pub(crate) const VIEWS: [&str; 2] = ["anthropic_logs", "activities"];
+
+/// The columns of one of [`VIEWS`] and how they are made over table `activity`.
+pub(crate) fn view_columns(view: &str) -> Option<Vec<(&'static str, String)>> {
+    match view {
+        // As the view gives times, whose columns have no zone: a conversion that people can write would bring one along.
+        "anthropic_logs" => Some(
+            literal()
+                .into_iter()
+                .map(|(name, value)| match name {
+                    "eventTime" => (name, "_CAST(event_time, 'DateTime')".to_owned()),
+                    "receivedAt" => (name, "_CAST(received_at, 'DateTime')".to_owned()),
+                    _ => (name, value),
+                })
+                .collect(),
+        ),
+        "activities" => Some(whole()),
+        _ => None,
+    }
+}
+
+/// The columns of view `activities`.
+fn whole() -> Vec<(&'static str, String)> {
+    let mut columns = literal();
+    // To the second in the original's type, to the microsecond here.
+    for (name, value) in &mut columns {
+        match *name {
+            "eventTime" => *value = "event_time".to_owned(),
+            "receivedAt" => *value = "received_at".to_owned(),
+            _ => {}
+        }
+    }
+    columns.extend(beside());
+    columns
 }
 
 /// What the product adds to the unified record.

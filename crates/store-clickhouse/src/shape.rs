@@ -8,13 +8,18 @@ use arrow::{
     compute::cast,
     datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit},
 };
-use auditlake_store::{Result, StoreError};
+use auditlake_store::{
+    Result, StoreError,
+    record::{RECORD, record},
+};
 
 /// What is made of the columns of an answer.
 #[derive(Clone)]
 pub(crate) enum Shape {
     /// Questions of the port: empty lists and maps are absent.
     Port,
+    /// As [`Shape::Port`], and records are made of them.
+    Record,
     /// SQL of people, whose columns are of these types: only times are made times.
     Sql(Arc<Vec<String>>),
 }
@@ -22,6 +27,9 @@ pub(crate) enum Shape {
 impl Shape {
     /// The columns that come of these.
     pub(crate) fn schema(&self, found: &SchemaRef) -> SchemaRef {
+        if let Shape::Record = self {
+            return RECORD.clone();
+        }
         let fields: Vec<Field> = found
             .fields()
             .iter()
@@ -33,11 +41,19 @@ impl Shape {
 
     /// The rows in these columns.
     pub(crate) fn of(&self, batch: &RecordBatch) -> Result<RecordBatch> {
-        let schema = self.schema(&batch.schema());
         let wrong = |error: arrow::error::ArrowError| StoreError::Engine {
             doing: "reading an answer",
             message: error.to_string(),
         };
+        if let Shape::Record = self {
+            let found = Shape::Port.of(batch)?;
+            let names = found.schema_ref().fields().iter();
+            let named = names.map(|field| field.as_ref().clone().with_name(field.name().trim_start_matches("stored.")));
+            let named =
+                RecordBatch::try_new(Arc::new(Schema::new(named.collect::<Vec<_>>())), found.columns().to_vec());
+            return named.and_then(|named| record(&named)).map_err(wrong);
+        }
+        let schema = self.schema(&batch.schema());
         let columns: Vec<ArrayRef> = batch
             .columns()
             .iter()

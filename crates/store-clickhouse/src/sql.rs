@@ -1,25 +1,83 @@
 //! SQL of people and scripts: one statement that reads, bounded in time and rows.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use async_trait::async_trait;
 use auditlake_store::{Result, Rows, Sql, SqlQuery, StoreError};
 use futures::StreamExt;
 
-use crate::{ClickStore, client::Author, guard, schema::quoted, shape::Shape};
+use crate::{
+    ClickStore,
+    client::Author,
+    guard,
+    narrow::{self, Narrowed},
+    schema::quoted,
+    shape::Shape,
+};
 
 #[async_trait]
 impl Sql for ClickStore {
     async fn sql(&self, query: SqlQuery) -> Result<Rows> {
         let text = query.text.trim().trim_end_matches(';').trim_end();
         let text = with_values(text, &query.params);
-        let types = guard::check(&self.inner.server, &self.inner.options.database, &text).await?;
-        let rows =
-            self.inner.server.stream(&text, Author::Somebody, query.timeout, Shape::Sql(Arc::new(types))).await?;
+        let Looked { types, narrowed } = self.looked_at(&text).await?;
+        let text = narrowed.map_or(text, |narrowed| narrowed.text(&self.inner.seen().visible()));
+        let rows = self.inner.server.stream(&text, Author::Somebody, query.timeout, Shape::Sql(types)).await?;
         Ok(match query.max_rows {
             Some(most) => bounded(rows, most),
             None => rows,
         })
+    }
+}
+
+/// A statement that may run.
+#[derive(Clone)]
+pub(crate) struct Looked {
+    /// The types of its columns.
+    types: Arc<Vec<String>>,
+    /// What runs in its place.
+    narrowed: Option<Narrowed>,
+}
+
+/// Statements that were looked at and may run: what becomes of one depends on nothing but its text.
+#[derive(Default)]
+pub(crate) struct Passed(Mutex<HashMap<String, Looked>>);
+
+const MAX_KEPT: usize = 256;
+const MAX_KEPT_LENGTH: usize = 16 * 1024;
+
+impl Passed {
+    fn all(&self) -> MutexGuard<'_, HashMap<String, Looked>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ClickStore {
+    async fn looked_at(&self, text: &str) -> Result<Looked> {
+        let inner = &self.inner;
+        let known = inner.passed.all().get(text).cloned();
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let types = guard::check(&inner.server, &inner.options.database, text).await?;
+        let mut narrowed = narrow::narrowed(text);
+        if let Some(other) = &narrowed {
+            let own = guard::types(&inner.server, &other.text(&inner.seen().visible())).await;
+            // What the server refuses, or reads in another way, stays as it was written.
+            narrowed = narrowed.filter(|_| own.is_ok_and(|own| own == types));
+        }
+        let looked = Looked { types: Arc::new(types), narrowed };
+        if text.len() <= MAX_KEPT_LENGTH {
+            let mut all = inner.passed.all();
+            if all.len() >= MAX_KEPT {
+                all.clear();
+            }
+            all.insert(text.to_owned(), looked.clone());
+        }
+        Ok(looked)
     }
 }
 
@@ -69,7 +127,7 @@ fn with_values(text: &str, values: &BTreeMap<String, String>) -> String {
 }
 
 /// The length of what stands between two of these signs, with them.
-fn closed(text: &str, end: char) -> usize {
+pub(crate) fn closed(text: &str, end: char) -> usize {
     let mut escaped = false;
     for (at, sign) in text.char_indices().skip(1) {
         match sign {

@@ -3,6 +3,7 @@
 mod bad;
 mod cluster;
 pub(crate) mod engine;
+mod same;
 mod tables;
 mod turns;
 

@@ -15,7 +15,7 @@ use crate::error;
 
 mod enrichment;
 
-pub(crate) use enrichment::{IDENTITY, PERSON_DATA, PLACE_DATA, agent, enrichment_texts, person, place, place_text};
+pub(crate) use enrichment::{IDENTITY, agent, enrichment_texts, person, place, place_text};
 
 /// The version that this program writes.
 pub const VERSION: u32 = 6;

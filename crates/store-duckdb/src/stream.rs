@@ -7,7 +7,7 @@ use std::{
 };
 
 use arrow::{array::RecordBatch, datatypes::SchemaRef};
-use auditlake_store::{Result, Rows, StoreError};
+use auditlake_store::{Result, Rows, StoreError, record};
 use duckdb::{Connection, InterruptHandle, Statement, params_from_iter, types::Value};
 use futures::StreamExt;
 use tokio::sync::{mpsc, oneshot};
@@ -185,7 +185,7 @@ fn answer(
         false => values.clone(),
     };
     let stream = statement.stream_arrow(params_from_iter(values)).map_err(failed)?;
-    let schema = if query.is_stored { assemble::UNIFIED.clone() } else { stream.get_schema() };
+    let schema = if query.is_stored { record::RECORD.clone() } else { stream.get_schema() };
     if let Some(begin) = begin.take()
         && begin.send(Ok(schema)).is_err()
     {

@@ -16,6 +16,7 @@ pub mod outbox;
 mod query;
 pub mod raw;
 mod recall;
+pub mod record;
 pub mod schema;
 
 use async_trait::async_trait;

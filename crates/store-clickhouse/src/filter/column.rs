@@ -23,8 +23,13 @@ pub(super) fn known(field: Known, test: &Test, needs: &mut Vec<Need>) -> String 
         Known::Type => any(&["event_name"]),
         Known::Id => match test {
             Test::Equals(id) if id.is_empty() => NEVER.to_owned(),
-            // Exact, so that the hash, by which a projection is ordered, finds the row.
-            Test::Equals(id) => format!("(id_hash = {} AND event_id = {})", auditlake_store::id_hash(id), quoted(id)),
+            // Exact, so that the hash, by which a projection is ordered, finds the row's place in the table's own order. The projection
+            // has no other columns, and without the second step the hashes of all rows would be read.
+            Test::Equals(id) => format!(
+                "((event_time, event_id) IN (SELECT event_time, event_id FROM activity WHERE id_hash = {} AND event_id = {}))",
+                auditlake_store::id_hash(id),
+                quoted(id)
+            ),
             _ => any(&["event_id"]),
         },
         Known::Time => time("event_time", test, needs),

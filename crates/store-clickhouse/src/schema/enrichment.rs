@@ -6,7 +6,10 @@ use activity::{
     AgentPart, PART_SEPARATOR, PersonPart, PlacePart,
     identity::{KEY_PREFIXES, OTHER_IDENTITIES, PLACEHOLDER_DOMAINS, PLACEHOLDERS},
 };
-use auditlake_store::filter::AGENT_TAGS;
+use auditlake_store::{
+    filter::AGENT_TAGS,
+    record::{PERSON_DATA, PLACE_DATA},
+};
 
 /// A part of one of the columns: a nullable text.
 fn part(column: &str, at: usize) -> String {
@@ -77,26 +80,6 @@ fn real(text: &str) -> String {
     let form = format!("(?s)^(({})?|.*@([^@]*[.])?({}))$", words.join("|"), domains.join("|"));
     format!("if(match(lower({text}), '{form}'), NULL, {text})")
 }
-
-/// What stands in the data of an entry of `enrichments`, by the part that it is.
-const PLACE_DATA: [(&str, PlacePart); 9] = [
-    ("country_code", PlacePart::Country),
-    ("as_number", PlacePart::Asn),
-    ("as_organization", PlacePart::AsOrganization),
-    ("city", PlacePart::City),
-    ("connection_type", PlacePart::ConnectionType),
-    ("isp", PlacePart::Isp),
-    ("latitude", PlacePart::Latitude),
-    ("longitude", PlacePart::Longitude),
-    ("user_type", PlacePart::UserType),
-];
-const PERSON_DATA: [(&str, PersonPart); 5] = [
-    ("user_id", PersonPart::UserId),
-    ("name", PersonPart::Name),
-    ("department", PersonPart::Department),
-    ("manager", PersonPart::Manager),
-    ("service_account", PersonPart::ServiceAccount),
-];
 
 /// By which the directory was asked.
 fn subject() -> String {

@@ -10,7 +10,7 @@
 
 use auditlake_store::{Result, StoreError, schema::UNIFIED};
 
-use super::{beside, list, literal, quoted};
+use super::{list, literal, quoted, whole};
 use crate::{Options, client::Server, error, writer::NO_ENTRY};
 
 /// The version that this program writes.
@@ -105,18 +105,7 @@ impl Layout {
     /// The statements that make the views.
     pub(crate) fn views(&self) -> Vec<String> {
         let on = self.on_cluster();
-        let mut columns = literal();
-        let unified = list(&columns);
-        // To the second in the original's type, to the microsecond here.
-        for (name, value) in &mut columns {
-            match *name {
-                "eventTime" => *value = "event_time".to_owned(),
-                "receivedAt" => *value = "received_at".to_owned(),
-                _ => {}
-            }
-        }
-        columns.extend(beside());
-        let activities = list(&columns);
+        let (unified, activities) = (list(&literal()), list(&whole()));
         // Written down, as `DateTime` is what the original has: a conversion would bring a time zone along.
         let types: Vec<String> = UNIFIED.iter().map(|(name, kind)| format!("`{name}` {kind}")).collect();
         let typed = |name: &str, types: &str, text: &str| {

@@ -339,7 +339,10 @@ async fn a_statement_with_fewer_columns_has_the_same_answer() {
         let rows = auditlake_store::Sql::sql(&store, sql).await?;
         let schema = rows.schema.clone();
         let pieces = rows.collect().await?;
-        Ok::<_, auditlake_store::StoreError>((schema.clone(), arrow::compute::concat_batches(&schema, &pieces).unwrap()))
+        Ok::<_, auditlake_store::StoreError>((
+            schema.clone(),
+            arrow::compute::concat_batches(&schema, &pieces).unwrap(),
+        ))
     };
     for text in [
         "SELECT eventName, count(*) AS n FROM @anthropic_logs GROUP BY ALL ORDER BY n DESC, 1",

@@ -8,7 +8,10 @@ use activity::{
     AgentPart, PART_SEPARATOR, PersonPart, PlacePart,
     identity::{KEY_PREFIXES, OTHER_IDENTITIES, PLACEHOLDER_DOMAINS, PLACEHOLDERS},
 };
-use auditlake_store::filter::AGENT_TAGS;
+use auditlake_store::{
+    filter::AGENT_TAGS,
+    record::{PERSON_DATA, PLACE_DATA},
+};
 
 /// Not `split_part`: the engine cannot plan a comparison with it where the whole column is `NULL`.
 fn part(column: &str, at: usize) -> String {
@@ -85,25 +88,6 @@ pub(super) fn tags() -> String {
     format!("map_from_entries({PLAIN} || {OWN} || {agent})")
 }
 
-/// What stands in the data of an entry of `enrichments`, by the part that it is.
-pub(crate) const PLACE_DATA: [(&str, PlacePart); 9] = [
-    ("country_code", PlacePart::Country),
-    ("as_number", PlacePart::Asn),
-    ("as_organization", PlacePart::AsOrganization),
-    ("city", PlacePart::City),
-    ("connection_type", PlacePart::ConnectionType),
-    ("isp", PlacePart::Isp),
-    ("latitude", PlacePart::Latitude),
-    ("longitude", PlacePart::Longitude),
-    ("user_type", PlacePart::UserType),
-];
-pub(crate) const PERSON_DATA: [(&str, PersonPart); 5] = [
-    ("user_id", PersonPart::UserId),
-    ("name", PersonPart::Name),
-    ("department", PersonPart::Department),
-    ("manager", PersonPart::Manager),
-    ("service_account", PersonPart::ServiceAccount),
-];
 /// By which the directory was asked.
 const SUBJECT: &str = "coalesce(actor_email, actor_other['unauthenticated_email_address'], actor_user_id)";
 

@@ -1,0 +1,46 @@
+//! What is made in another way than by the views has the same answers.
+
+use std::collections::BTreeMap;
+
+use arrow::{array::RecordBatch, compute::concat_batches};
+use auditlake_store::{
+    Order, Reader, Rows, Select, Sql, SqlQuery, Writer,
+    contract::{commit, sample},
+};
+
+use super::{bad::open, engine::fresh};
+
+async fn together(rows: Rows) -> RecordBatch {
+    let schema = rows.schema.clone();
+    concat_batches(&schema, &rows.collect().await.unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn a_statement_with_fewer_columns_has_the_same_answer() {
+    let Some(options) = fresh().await else { return };
+    let store = open(&options).await;
+    store.commit(commit(&sample(200))).await.unwrap();
+    let ask = async |text: String| {
+        let query = SqlQuery { text, params: BTreeMap::new(), timeout: None, max_rows: None };
+        together(store.sql(query).await.unwrap()).await
+    };
+    for text in [
+        "SELECT eventName, count(*) AS n FROM @anthropic_logs GROUP BY 1 ORDER BY n DESC, 1",
+        "SELECT date_trunc('hour', eventTime) AS h, count() FROM @anthropic_logs WHERE eventTime > '2000-01-01 00:00:00' GROUP BY h ORDER BY h",
+        "SELECT l.eventID, actor['type'], tags['client'], rawLog, eventTime FROM @anthropic_logs AS l ORDER BY 1",
+        "WITH t AS (SELECT eventID, arrayJoin(resources) AS r FROM @anthropic_logs) SELECT r, count() FROM t GROUP BY 1 ORDER BY 2 DESC, 1",
+        "SELECT a.eventID, b.eventName FROM @activities a JOIN @anthropic_logs b USING (eventID) WHERE a.category != '' ORDER BY 1",
+        "SELECT count() FROM @activities",
+    ] {
+        let database = format!("{}.", options.database);
+        let (narrowed, whole) = (ask(text.replace('@', "")).await, ask(text.replace('@', &database)).await);
+        assert!(narrowed.num_rows() > 0, "{text}");
+        assert_eq!(narrowed, whole, "{text}");
+    }
+    let one = ask("SELECT eventID FROM anthropic_logs ORDER BY 1 LIMIT 1".to_owned()).await;
+    let id = arrow::array::AsArray::as_string::<i32>(one.column(0)).value(0).to_owned();
+    let filter = auditlake_store::filter::parse(&format!("id:{id}")).unwrap();
+    let found =
+        together(store.select(&Select { filter, order: Order::Oldest, ..Select::default() }).await.unwrap()).await;
+    assert_eq!(found.num_rows(), 1);
+}
