@@ -129,7 +129,8 @@ impl Asked {
         if self.needs != Needs::Raw
             && let Some((hit, rest)) = database.hits.of(connection, database, seq, &self.filter, self.window)?
         {
-            let is_kept = self.needs == Needs::Plain && hits::has(&filter::compile(&rest, &mut Vec::new()));
+            let is_kept =
+                self.needs == Needs::Plain && hit.is_copied() && hits::has(&filter::compile(&rest, &mut Vec::new()));
             let table = if is_kept { hit.table.clone() } else { hit.whole() };
             return Ok(From { table, hit: Some(hit), ..From::rows(rest) });
         }

@@ -26,12 +26,11 @@ pub(crate) fn check(
     text: &str,
     narrow: impl FnOnce() -> Option<String>,
 ) -> Result<Option<String>> {
-    // Looking plans the whole statement, some milliseconds over the views: who asks the same again is not looked at again.
-    if let Some(narrowed) = passed().get(text) {
-        return Ok(narrowed.clone());
-    }
-    look(database, text)?;
     let narrowed = narrow();
+    // What was made narrower is one statement, and one that selects: the parser has said so. To look at another plans it as a whole.
+    if narrowed.is_none() {
+        look(database, text)?;
+    }
     let mut passed = passed();
     if text.len() <= MAX_KEPT_LENGTH {
         if passed.len() >= MAX_KEPT {
@@ -40,6 +39,11 @@ pub(crate) fn check(
         passed.insert(text.to_owned(), narrowed.clone());
     }
     Ok(narrowed)
+}
+
+/// What was made of a text that was looked at before; `None` if it was not.
+pub(crate) fn known(text: &str) -> Option<Option<String>> {
+    passed().get(text).cloned()
 }
 
 /// Texts that were looked at and may run, with what was made of them. What kind of statement a text is depends on nothing but the text.

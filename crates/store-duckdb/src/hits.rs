@@ -27,10 +27,14 @@ use duckdb::{Connection, params_from_iter, types::Value};
 use self::names::Place;
 use crate::{database::Database, filter, reader::condition};
 
-/// A filter that seems to have more rows is not kept,
-const MOST_ROWS: i64 = 100_000;
+/// Of a filter that seems to have more rows only their ids are kept: to copy that many takes longer than to look at each again.
+const MOST_COPIED: i64 = 20_000;
+/// A filter that seems to have more is not kept,
+const MOST_ROWS: i64 = 250_000;
 /// nor one that has twice as many after all.
 const MOST_AFTER_ALL: i64 = 2 * MOST_ROWS;
+/// An id takes as much as one in so many copied rows.
+const ID_SHARE: i64 = 20;
 /// So many filters are remembered, and so many rows of all of them kept.
 const MOST_FILTERS: usize = 200;
 const MOST_ROWS_OF_ALL: i64 = 300_000;
@@ -80,6 +84,8 @@ struct State {
     seq: Option<u64>,
     rows: i64,
     are_many: bool,
+    /// Whether there are ids alone.
+    are_ids: bool,
 }
 
 /// A filter in two parts: what is slow to decide or names somebody, and the rest; `None` if nothing does.
@@ -137,7 +143,8 @@ impl Hits {
     }
 
     fn make_room(&self, known: &mut HashMap<String, Arc<Hit>>) {
-        let rows = |hit: &Arc<Hit>| hit.state.try_lock().map_or(0, |state| state.rows);
+        let weight = |state: std::sync::MutexGuard<State>| state.rows / if state.are_ids { ID_SHARE } else { 1 };
+        let rows = |hit: &Arc<Hit>| hit.state.try_lock().map_or(0, weight);
         let mut sum: i64 = known.values().map(rows).sum();
         while known.len() >= MOST_FILTERS || sum > MOST_ROWS_OF_ALL {
             let oldest =
@@ -163,19 +170,23 @@ impl Hits {
     }
 }
 
-/// Whether so many of the newest rows are in these places that there will be too many in all.
-fn are_frequent(connection: &Connection, places: &[Place]) -> duckdb::Result<bool> {
+/// How many rows there are in these places, as far as the newest ones tell; nothing where there are few in all.
+fn estimate(connection: &Connection, places: &[Place]) -> duckdb::Result<i64> {
     // The engine knows how many there are without a look; the ids of the newest are not lower.
     let all: i64 = connection.query_row("SELECT count(*) FROM activity", [], |row| row.get(0))?;
     if all < 4 * SAMPLE {
-        return Ok(false);
+        return Ok(0);
     }
-    let mut found: i64 = 0;
-    for Place { condition, values } in places {
+    let (mut found, mut known) = (0_i64, 0);
+    for Place { condition, values, rows } in places {
+        if let Some(rows) = rows {
+            known += rows.len() as i64;
+            continue;
+        }
         let text = format!("SELECT count(*) FROM activity WHERE rowid > {} AND {condition}", all - SAMPLE);
         found += connection.prepare(&text)?.query_row(params_from_iter(values), |row| row.get::<_, i64>(0))?;
     }
-    Ok(found.saturating_mul(all / SAMPLE) > MOST_ROWS)
+    Ok(found.saturating_mul(all / SAMPLE).saturating_add(known))
 }
 
 /// The ids of the rows that meet a condition; `None` if there are more than so many.
@@ -198,6 +209,11 @@ impl Hit {
         Hit { table, used: AtomicU64::new(number), state: Mutex::default() }
     }
 
+    /// Whether rows are copied, and not their ids alone.
+    pub(crate) fn is_copied(&self) -> bool {
+        !self.state.lock().unwrap_or_else(PoisonError::into_inner).are_ids
+    }
+
     /// What stands for the rows in `FROM`, with all of their columns.
     pub(crate) fn whole(&self) -> String {
         format!("(SELECT rowid AS row, * FROM activity WHERE rowid IN (SELECT row FROM {})) AS activity", self.table)
@@ -210,10 +226,11 @@ impl Hit {
             return Ok(!state.are_many);
         }
         let seqs = Seqs { after: state.seq, until: Some(seq) };
-        match self.add(connection, database, slow, seqs, MOST_AFTER_ALL - state.rows) {
-            Ok(Some(added)) => {
+        let are_ids = state.seq.is_some().then_some(state.are_ids);
+        match self.add(connection, database, slow, seqs, MOST_AFTER_ALL - state.rows, are_ids) {
+            Ok(Some((added, are_ids))) => {
                 state.rows += added;
-                state.seq = Some(seq);
+                (state.seq, state.are_ids) = (Some(seq), are_ids);
             }
             other => {
                 // Nobody knows which rows it has by now.
@@ -225,7 +242,7 @@ impl Hit {
         Ok(!state.are_many)
     }
 
-    /// Adds the rows of a filter to what there is; `None` if there are more than so many.
+    /// Adds the rows of a filter to what there is, and whether there are ids alone; `None` if there are more than so many.
     fn add(
         &self,
         connection: &Connection,
@@ -233,30 +250,44 @@ impl Hit {
         slow: &Filter,
         seqs: Seqs,
         most: i64,
-    ) -> duckdb::Result<Option<i64>> {
-        let Hit { table, .. } = self;
-        let begin = format!("CREATE TABLE IF NOT EXISTS {table} AS SELECT {} FROM activity LIMIT 0", kept_columns());
-        connection.execute_batch(&begin)?;
+        are_ids: Option<bool>,
+    ) -> duckdb::Result<Option<(i64, bool)>> {
         let places = names::places(database, slow, seqs)?;
         let is_named = places.is_some();
         let places = places.unwrap_or_else(|| {
             let mut values = Vec::new();
-            vec![Place { condition: condition(slow, Window::default(), seqs, &mut values), values }]
+            vec![Place { condition: condition(slow, Window::default(), seqs, &mut values), values, rows: None }]
         });
-        if seqs.after.is_none() && (is_named || !names::are_in(slow)) && are_frequent(connection, &places)? {
+        let estimate = match are_ids {
+            None if is_named || !names::are_in(slow) => estimate(connection, &places)?,
+            _ => 0,
+        };
+        if estimate > MOST_ROWS {
             return Ok(None);
         }
-        match is_named {
-            true => self.add_places(connection, places, most),
-            false => self.add_found(connection, database, slow, seqs, most),
-        }
+        let are_ids = are_ids.unwrap_or(estimate > MOST_COPIED);
+        let columns = if are_ids { "rowid AS row".to_owned() } else { kept_columns() };
+        let begin = format!("CREATE TABLE IF NOT EXISTS {} AS SELECT {columns} FROM activity LIMIT 0", self.table);
+        connection.execute_batch(&begin)?;
+        let added = match is_named {
+            true => self.add_places(connection, places, &columns, most)?,
+            false => self.add_found(connection, database, slow, seqs, &columns, most)?,
+        };
+        Ok(added.map(|added| (added, are_ids)))
     }
 
     /// Adds the rows of some places, each once; `None` if there are more than so many.
-    fn add_places(&self, connection: &Connection, places: Vec<Place>, most: i64) -> duckdb::Result<Option<i64>> {
-        let Hit { table, .. } = self;
-        let (columns, mut added) = (kept_columns(), 0);
-        for Place { condition, values } in places {
+    fn add_places(
+        &self,
+        connection: &Connection,
+        places: Vec<Place>,
+        columns: &str,
+        most: i64,
+    ) -> duckdb::Result<Option<i64>> {
+        let (table, mut added) = (&self.table, 0);
+        for place in places {
+            place.lay_out(connection)?;
+            let Place { condition, values, .. } = place;
             let others = if added > 0 { format!(" AND rowid NOT IN (SELECT row FROM {table})") } else { String::new() };
             let text = format!("INSERT INTO {table} SELECT {columns} FROM activity WHERE {condition}{others}");
             added += connection.execute(&text, params_from_iter(values))? as i64;
@@ -274,6 +305,7 @@ impl Hit {
         database: &Database,
         slow: &Filter,
         seqs: Seqs,
+        columns: &str,
         most: i64,
     ) -> duckdb::Result<Option<i64>> {
         let rowids = match names::are_in(slow) {
@@ -286,12 +318,8 @@ impl Hit {
         };
         let Some(rowids) = rowids else { return Ok(None) };
         let added = rowids.len() as i64;
-        connection.execute_batch("CREATE OR REPLACE TEMP TABLE hit_row (r BIGINT NOT NULL)")?;
-        let mut appender = connection.appender_to_catalog_and_db("hit_row", "temp", "main")?;
-        rowids.into_iter().try_for_each(|rowid| appender.append_row([rowid]))?;
-        appender.flush()?;
-        drop(appender);
-        let (table, columns) = (&self.table, kept_columns());
+        names::lay_out(connection, &rowids)?;
+        let table = &self.table;
         connection.execute_batch(&format!(
             "INSERT INTO {table} SELECT {columns} FROM activity WHERE rowid IN (SELECT r FROM temp.hit_row)"
         ))?;

@@ -3,14 +3,16 @@
 //!
 //! What is done to a thing happens within a few days, so that its rows lie in one or two of a hundred stretches, while to look for its id
 //! means to unpack all ids of all rows. Who acts has a name that stands in one of five columns, and the others need not be read;
-//! of names that stand elsewhere, which few have, the rows are known.
-//! The filters take some 2.5 bytes a row and are made when somebody has time ([`Shelves::make`]);
+//! of names that stand elsewhere, which few have, the rows are known. So they are of things that many rows of a stretch name, such as a
+//! workspace: those are in every stretch.
+//! The filters take some 2.5 bytes a row, the known rows up to 5 for each thing that one names, and both are made when somebody has time ([`Shelves::make`]);
 //! until then, and for the oldest rows if there are more than fit the memory that they may take, everything is looked through.
 //!
 //! Rows never leave the store, and a row that is stored anew comes to stand at the end.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashMap, VecDeque},
+    hash::{BuildHasher, RandomState},
     sync::{Mutex, PoisonError},
 };
 
@@ -27,11 +29,14 @@ const BITS: usize = 20 * ROWS as usize;
 const MOST: usize = 256;
 
 /// Where resources stand; all others in the columns of their names.
-pub(crate) const RESOURCES: &str = "";
+const RESOURCES: &str = "";
 /// The columns that name who acts.
 const ACTORS: [&str; 5] = ["actor_email", "actor_user_id", "actor_admin_api_key_id", "actor_api_key_id", "actor_ip"];
 /// A shelf that is passed over saves less than a statement costs, times this, where a test is quick.
 const NARROW: i64 = 6;
+
+/// Of a thing that at least so many rows of a shelf name, the rows are known.
+const THICK: usize = 16;
 
 /// More rows than this are not worth to be named one by one.
 const MOST_OTHERS: usize = 1_000;
@@ -62,6 +67,16 @@ struct State {
     next: i64,
     /// A commit whose rows have been read.
     seq: u64,
+    /// The rows of each thing in the shelf that is not read to its end, by the hash of its name.
+    open: HashMap<u64, Vec<u32>>,
+    /// Nobody who chooses names knows it.
+    hasher: RandomState,
+}
+
+/// Rows that name a thing, and stretches that may have more of them.
+pub(crate) struct Found {
+    pub rows: Vec<i64>,
+    pub stretches: Vec<(i64, i64)>,
 }
 
 /// What is known of the rows of a shelf.
@@ -69,6 +84,34 @@ struct Shelf {
     names: BloomFilter,
     /// The hashes of what stands in the actor's members that have no column, of those few rows that have any, with their places.
     others: Vec<(u32, u32)>,
+    thick: Thick,
+}
+
+/// The rows of the things that many rows name.
+#[derive(Default)]
+struct Thick {
+    /// The hash of each name, in their order, and where its rows end in `places`.
+    names: Box<[(u64, u32)]>,
+    places: Box<[u32]>,
+}
+
+impl Thick {
+    fn of(things: HashMap<u64, Vec<u32>>) -> Thick {
+        let mut things: Vec<_> = things.into_iter().filter(|(_, rows)| rows.len() >= THICK).collect();
+        things.sort_unstable_by_key(|(name, _)| *name);
+        let (mut names, mut places) = (Vec::with_capacity(things.len()), Vec::new());
+        for (name, rows) in things {
+            places.extend(rows);
+            names.push((name, places.len() as u32));
+        }
+        Thick { names: names.into(), places: places.into() }
+    }
+
+    fn get(&self, name: u64) -> Option<&[u32]> {
+        let at = self.names.binary_search_by_key(&name, |(own, _)| *own).ok()?;
+        let begin = at.checked_sub(1).map_or(0, |before| self.names[before].1);
+        self.places.get(begin as usize..self.names[at].1 as usize)
+    }
 }
 
 impl Shelves {
@@ -81,21 +124,15 @@ impl Shelves {
         Ok(())
     }
 
-    /// The rows up to a commit, from the first to the one behind the last, that may have any of these names ([`key`]), in few stretches if
-    /// rows are looked through quickly.
-    pub(crate) fn holding(
-        &self,
-        database: &Database,
-        seq: u64,
-        keys: &[String],
-        is_quick: bool,
-    ) -> duckdb::Result<Vec<(i64, i64)>> {
+    /// The rows up to a commit, from the first to the one behind the last, that may have any of these names ([`key`]), in few
+    /// stretches.
+    pub(crate) fn holding(&self, database: &Database, seq: u64, keys: &[String]) -> duckdb::Result<Vec<(i64, i64)>> {
         let mut state = self.held();
         if !state.is_made {
             return Ok(vec![(0, i64::MAX)]);
         }
         state.reach(database, seq)?;
-        Ok(state.holding(keys, if is_quick { NARROW } else { 0 }))
+        Ok(state.holding(keys, NARROW))
     }
 
     /// Some rows, and among them all in which a member of the actor without a column is one of these names; `None` if they are many
@@ -118,6 +155,16 @@ impl Shelves {
         });
         let rows: Vec<i64> = rows.take(MOST_OTHERS + 1).collect();
         Ok((rows.len() <= MOST_OTHERS).then_some(rows))
+    }
+
+    /// The rows that name a thing, as far as they are known, and where to look for others.
+    pub(crate) fn naming(&self, database: &Database, seq: u64, name: &str) -> duckdb::Result<Found> {
+        let mut state = self.held();
+        if !state.is_made {
+            return Ok(Found { rows: Vec::new(), stretches: vec![(0, i64::MAX)] });
+        }
+        state.reach(database, seq)?;
+        Ok(state.naming(name))
     }
 
     fn held(&self) -> std::sync::MutexGuard<'_, State> {
@@ -154,7 +201,7 @@ impl State {
                 let (rowids, resources, targets) = (chunk.longs(0), chunk.texts(1), chunk.texts(2));
                 for (at, rowid) in rowids.iter().enumerate() {
                     let resources = resources.get(at).unwrap_or_default();
-                    resources.split(RESOURCE_SEPARATOR).for_each(|name| self.put(*rowid, RESOURCES, name));
+                    resources.split(RESOURCE_SEPARATOR).for_each(|name| self.put_thing(*rowid, name));
                     // A mark stands for one of the resources.
                     let is_mark = |name: &&str| name.bytes().all(|byte| byte <= 7);
                     let target = targets.get(at).filter(|name| !is_mark(name));
@@ -189,8 +236,35 @@ impl State {
                 }
             })?;
             self.next = end.min(last + 1);
+            if self.next == end {
+                self.close(end / ROWS - 1);
+            }
         }
         Ok(())
+    }
+
+    /// Of a shelf that is read to its end, keeps what many rows name.
+    fn close(&mut self, shelf: i64) {
+        let thick = Thick::of(std::mem::take(&mut self.open));
+        if let Some(shelf) = self.shelf(shelf * ROWS) {
+            shelf.thick = thick;
+        }
+    }
+
+    fn hash_of(&self, name: &str) -> u64 {
+        self.hasher.hash_one(name.to_ascii_lowercase())
+    }
+
+    fn put_thing(&mut self, rowid: i64, name: &str) {
+        if name.is_empty() {
+            return;
+        }
+        self.put(rowid, RESOURCES, name);
+        let place = (rowid % ROWS) as u32;
+        let rows = self.open.entry(self.hash_of(name)).or_default();
+        if rows.last() != Some(&place) {
+            rows.push(place);
+        }
     }
 
     fn put(&mut self, rowid: i64, place: &str, name: &str) {
@@ -209,7 +283,7 @@ impl State {
         let at = usize::try_from(rowid / ROWS - self.oldest).ok()?;
         while self.shelves.len() <= at {
             let names = BloomFilter::with_num_bits(BITS).seed(&0).expected_items(2 * ROWS as usize);
-            self.shelves.push_back(Shelf { names, others: Vec::new() });
+            self.shelves.push_back(Shelf { names, others: Vec::new(), thick: Thick::default() });
         }
         self.shelves.get_mut(at)
     }
@@ -221,6 +295,31 @@ impl State {
         self.shelves.drain(..gone);
         self.oldest = oldest;
         self.next = self.next.max(oldest * ROWS);
+    }
+
+    fn naming(&self, name: &str) -> Found {
+        let (hash, key) = (self.hash_of(name), key(RESOURCES, name));
+        let mut found = Found { rows: Vec::new(), stretches: Vec::new() };
+        if self.oldest > 0 {
+            found.stretches.push((0, self.oldest * ROWS));
+        }
+        let open = self.next / ROWS;
+        for (at, shelf) in (self.oldest..).zip(&self.shelves) {
+            let begin = at * ROWS;
+            let known = match at == open {
+                true => Some(self.open.get(&hash).map_or(&[][..], Vec::as_slice)),
+                false => shelf.thick.get(hash),
+            };
+            match known {
+                Some(rows) => found.rows.extend(rows.iter().map(|place| begin + i64::from(*place))),
+                None if shelf.names.contains(key.as_bytes()) => match found.stretches.last_mut() {
+                    Some((_, last)) if *last == begin => *last += ROWS,
+                    _ => found.stretches.push((begin, begin + ROWS)),
+                },
+                None => {}
+            }
+        }
+        found
     }
 
     /// Stretches with no more than `narrow` shelves between them are one.
@@ -267,6 +366,28 @@ mod tests {
         assert_eq!(shelves(&state.holding(&ann("actor_email"), 0)), [(1, 2), (4, 5)]);
         assert_eq!(shelves(&state.holding(&ann("actor_email"), 2)), [(1, 5)]);
         assert_eq!(state.holding(&ann("actor_user_id"), 9), []);
+    }
+
+    #[test]
+    fn rows_of_what_many_name_are_known() {
+        let mut state = State::default();
+        for shelf in 0..3 {
+            for row in 0..40 {
+                state.put_thing(shelf * ROWS + 2 * row, "Workspace_A");
+                state.put_thing(shelf * ROWS + 2 * row, "workspace_a");
+            }
+            state.put_thing(shelf * ROWS + 7, "chat_1");
+            if shelf < 2 {
+                state.close(shelf);
+                state.next = (shelf + 1) * ROWS;
+            }
+        }
+        let found = state.naming("workspace_A");
+        assert_eq!((found.rows.len(), found.rows[41], found.stretches), (120, ROWS + 2, vec![]));
+        let found = state.naming("chat_1");
+        assert_eq!((found.rows, found.stretches), (vec![2 * ROWS + 7], vec![(0, 2 * ROWS)]));
+        let found = state.naming("chat_2");
+        assert_eq!((found.rows, found.stretches), (vec![], vec![]));
     }
 
     #[test]

@@ -16,7 +16,10 @@ impl Sql for DuckStore {
             database.give_back(connection);
             narrowed
         };
-        let narrowed = self.blocking(looked).await?;
+        let narrowed = match guard::known(&query.text) {
+            Some(narrowed) => narrowed,
+            None => self.blocking(looked).await?,
+        };
         let query = stream::Query {
             text: query.text,
             narrowed,

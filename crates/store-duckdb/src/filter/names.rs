@@ -12,7 +12,7 @@ use super::{
     column::{ACTOR_OTHERS, other_member},
     compile,
 };
-use crate::shelves::{RESOURCES, key};
+use crate::shelves::key;
 
 /// A condition about one column, or about rows that such a one has found.
 pub(crate) struct Condition {
@@ -25,11 +25,13 @@ pub(crate) struct Condition {
 
 /// How the shelves know where rows stand ([`crate::shelves`]).
 pub(crate) enum Among {
-    /// Rows that pass have one of these names. Whether the test is so quick that to pass over a few shelves between others is not
+    /// Rows that pass have one of these names, which are tested so quickly that to pass over a few shelves between others is not
     /// worth a statement of its own.
-    Keys { keys: Vec<String>, is_quick: bool },
+    Keys(Vec<String>),
     /// One of the actor's members without a column is one of these.
     Others(Vec<String>),
+    /// Rows that pass name this thing; whether all of those do.
+    Thing(String, bool),
 }
 
 /// Conditions of which each finds some of a filter's rows, and all together all of them; `None` unless the filter is a name, or a choice
@@ -53,21 +55,20 @@ pub(crate) fn by_columns(filter: &Filter) -> Option<Vec<Condition>> {
         if name.is_empty() || !name.is_ascii() || name.bytes().any(|byte| byte.is_ascii_control()) {
             return None;
         }
-        let mut compiled = |filter: &Filter| {
+        let mut compiled = |filter: &Filter, do_all: bool| {
             let mut values = Vec::new();
             let test = compile(filter, &mut values);
-            let among = Among::Keys { keys: vec![key(RESOURCES, name)], is_quick: false };
-            more.push(Condition { test, values, among });
+            more.push(Condition { test, values, among: Among::Thing(name.clone(), do_all) });
         };
         match known {
             Known::Resource => {
-                compiled(member);
+                compiled(member, true);
                 continue;
             }
             // Most targets are resources of the same activity, which the column points to. Others stand there themselves.
             Known::Target if !is_there(Known::Resource, name) => {
                 let resource = Filter::test(Known::Resource, Test::Equals(name.clone()));
-                compiled(&Filter::and([resource, member.clone()]));
+                compiled(&Filter::and([resource, member.clone()]), false);
             }
             _ => {}
         }
@@ -102,7 +103,7 @@ fn among(column: &str, names: Vec<String>) -> Condition {
     let mut values = Vec::new();
     let test = is_any(column, &names, &mut values);
     let keys = names.iter().map(|name| key(column, name)).collect();
-    Condition { test, values, among: Among::Keys { keys, is_quick: true } }
+    Condition { test, values, among: Among::Keys(keys) }
 }
 
 /// Whether a text is one of these, however it is written. `lower` also makes ASCII letters of two others; those have more bytes.

@@ -62,44 +62,71 @@ pub(super) fn rows(
 /// The rows that stand in any of these places.
 fn any(connection: &Connection, places: Vec<Place>, most: i64) -> duckdb::Result<Option<BTreeSet<i64>>> {
     let mut found = BTreeSet::new();
-    for Place { condition, values } in places {
-        let Some(rows) = rows_of(connection, &condition, values, most)? else { return Ok(None) };
+    for place in places {
+        place.lay_out(connection)?;
+        let Some(rows) = rows_of(connection, &place.condition, place.values, most)? else { return Ok(None) };
         found.extend(rows);
     }
     Ok(Some(found))
 }
 
 /// A condition that finds some rows soon.
+#[derive(Default)]
 pub(super) struct Place {
     pub condition: String,
     pub values: Vec<Value>,
+    /// The rows among which the condition looks, if they are known ([`Place::lay_out`]).
+    pub rows: Option<Vec<i64>>,
 }
+
+impl Place {
+    /// Makes the known rows a table for the condition.
+    pub(super) fn lay_out(&self, connection: &Connection) -> duckdb::Result<()> {
+        self.rows.as_ref().map_or(Ok(()), |rows| lay_out(connection, rows))
+    }
+}
+
+/// Makes rows a table that conditions can look at.
+pub(super) fn lay_out(connection: &Connection, rows: &[i64]) -> duckdb::Result<()> {
+    connection.execute_batch("CREATE OR REPLACE TEMP TABLE hit_row (r BIGINT NOT NULL)")?;
+    let mut appender = connection.appender_to_catalog_and_db("hit_row", "temp", "main")?;
+    rows.iter().try_for_each(|rowid| appender.append_row([rowid]))?;
+    appender.flush()
+}
+
+/// Among the rows that are laid out.
+const LAID_OUT: &str = "rowid IN (SELECT r FROM temp.hit_row)";
 
 /// The places of the rows of a choice of names; `None` if the filter is none.
 pub(super) fn places(database: &Database, filter: &Filter, seqs: Seqs) -> duckdb::Result<Option<Vec<Place>>> {
     let (Some(conditions), seq) = (by_columns(filter), seqs.until.unwrap_or(u64::MAX)) else { return Ok(None) };
     let mut places = Vec::new();
     for Condition { test, values: more, among } in conditions {
-        let stretches: Vec<String> = match among {
-            Among::Keys { keys, is_quick } => {
-                let stretches = database.shelves.holding(database, seq, &keys, is_quick)?;
-                stretches.into_iter().map(|(begin, end)| between(begin, end)).collect()
-            }
-            Among::Others(names) => match database.shelves.with_other(database, seq, &names)? {
-                Some(rows) if rows.is_empty() => Vec::new(),
-                // A list of constants would be tested in each row.
-                Some(rows) => {
-                    let list: Vec<String> = rows.iter().map(i64::to_string).collect();
-                    vec![format!("rowid IN (SELECT unnest([{}])) AND ", list.join(", "))]
-                }
-                None => vec![String::new()],
-            },
-        };
-        for stretch in stretches {
+        let mut put = |stretch: String, is_tested: bool, rows: Option<Vec<i64>>| {
             let mut values = Vec::new();
             let among = condition(&Filter::All, Window::default(), seqs, &mut values);
-            values.extend(more.iter().cloned());
-            places.push(Place { condition: format!("{stretch}{among} AND ({test})"), values });
+            let tested = if is_tested { format!(" AND ({test})") } else { String::new() };
+            values.extend(more.iter().filter(|_| is_tested).cloned());
+            places.push(Place { condition: format!("{stretch}{among}{tested}"), values, rows });
+        };
+        match among {
+            Among::Keys(keys) => {
+                let stretches = database.shelves.holding(database, seq, &keys)?;
+                stretches.into_iter().for_each(|(begin, end)| put(between(begin, end), true, None));
+            }
+            Among::Thing(name, do_all) => {
+                let found = database.shelves.naming(database, seq, &name)?;
+                found.stretches.into_iter().for_each(|(begin, end)| put(between(begin, end), true, None));
+                if !found.rows.is_empty() {
+                    put(format!("{LAID_OUT} AND "), !do_all, Some(found.rows));
+                }
+            }
+            Among::Others(names) => match database.shelves.with_other(database, seq, &names)? {
+                Some(rows) if rows.is_empty() => {}
+                // A list of constants would be tested in each row.
+                Some(rows) => put(format!("{LAID_OUT} AND "), true, Some(rows)),
+                None => put(String::new(), true, None),
+            },
         }
     }
     Ok(Some(places))

@@ -21,7 +21,7 @@ use axum::{
     routing::get,
 };
 use futures::{future::try_join_all, try_join};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
 use self::{alerts::LISTED, neighbours::Neighbours};
@@ -44,6 +44,11 @@ use crate::{
 
 /// So many alerts are shown, the others behind a click.
 const SHOWN: usize = 5;
+/// Whoever has more activities than this is shown with those of the last 30 days, unless somebody asks for others.
+const BUSY: u64 = 20_000;
+const BUSY_RANGE: &str = "30d";
+/// But not if there are none of late.
+const OF_LATE: SignedDuration = SignedDuration::from_hours(24 * 7);
 
 /// A kind of thing that has pages.
 #[derive(Deserialize)]
@@ -102,6 +107,7 @@ pub fn routes() -> Router<Arc<Site>> {
             }
         };
         let tell = async move |State(site): State<Arc<Site>>, Path(id): Path<String>, Query(params): Query<Params>| {
+            let params = entity.params(&site, &id, &params).await?;
             let status = site.ask().status().await?;
             let scope = Scope::or_usual(&params, Some("all"), &status, Timestamp::now())?;
             dashboards::told(&site, &entity.panels, &scope, &entity.filter(&id)).await
@@ -127,6 +133,7 @@ async fn page(site: &Site, entity: &'static Entity, id: &str, params: &Params) -
     let path = format!("/{}/{}", entity.name, encode(id));
     let answer = async {
         let ask = site.ask().lasting();
+        let params = &entity.params(site, id, params).await?;
         let status = ask.status().await?;
         let scope = Scope::or_usual(params, Some("all"), &status, now)?;
         let panels = entity.panels.iter().filter(|panel| !counts_things(panel));
@@ -137,14 +144,14 @@ async fn page(site: &Site, entity: &'static Entity, id: &str, params: &Params) -
             drawn,
             alerts::about(site, id, entity.name == "organization"),
         )?;
-        Ok::<_, StoreError>((scope, seen, picker, drawn, alerts))
+        Ok::<_, StoreError>((params.clone(), scope, seen, picker, drawn, alerts))
     };
     match answer.await {
-        Ok((_, seen, ..)) if seen.count == 0 => {
+        Ok((_, _, seen, ..)) if seen.count == 0 => {
             let message = format!("No activity in this log names {}.", text::plain(id, 200));
             missing(site, &message, Some("look for a part of it in the Explorer, with * around it"))
         }
-        Ok((scope, seen, picker, drawn, alerts)) => {
+        Ok((params, scope, seen, picker, drawn, alerts)) => {
             let drawn = drawn.into_iter().flatten().map(|drawn| drawn.without(id)).filter(Drawn::is_filled);
             let (numbers, panels): (Vec<_>, Vec<_>) = drawn.partition(Drawn::is_number);
             let (lists, panels) = panels.into_iter().partition(Drawn::is_list);
@@ -213,6 +220,19 @@ async fn met(site: &Site, entity: &'static Entity, id: &str, params: &Params) ->
 }
 
 impl Entity {
+    /// The parameters, with the usual stretch of time of whoever is busy where they name none.
+    async fn params(&self, site: &Site, id: &str, params: &Params) -> auditlake_store::Result<Params> {
+        if ["range", "since", "until"].iter().any(|name| params.get(name).is_some()) {
+            return Ok(params.clone());
+        }
+        let seen = site.ask().lasting().total(self.filter(id), Window::default()).await?;
+        let is_of_late = seen.last.is_some_and(|last| Timestamp::now().duration_since(last) < OF_LATE);
+        Ok(match seen.count > BUSY && is_of_late {
+            true => params.with("range", Some(BUSY_RANGE)),
+            false => params.clone(),
+        })
+    }
+
     fn filter(&self, id: &str) -> Filter {
         let test = |field: &String| Some(Filter::test(Known::by_name(field)?, Test::Equals(id.to_owned())));
         Filter::or(self.fields.iter().filter_map(test))
