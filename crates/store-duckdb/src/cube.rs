@@ -8,13 +8,16 @@
 //!
 //! Rows are never removed; whoever changes one of these columns in stored rows calls [`Cube::forget`].
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use auditlake_store::{
     Window,
-    filter::{Field, Filter, Known},
+    filter::{Field, Filter, Known, Test},
 };
-use duckdb::Connection;
+use duckdb::{Connection, params_from_iter};
 use jiff::Timestamp;
 
 use crate::{
@@ -126,15 +129,16 @@ impl Asked {
         if self.is_covered && database.cube.upto(connection, seq) {
             return Ok(From::groups(self.filter, self.window));
         }
+        let filter = database.cube.by_id(connection, seq, self.filter);
         if self.needs != Needs::Raw
-            && let Some((hit, rest)) = database.hits.of(connection, database, seq, &self.filter, self.window)?
+            && let Some((hit, rest)) = database.hits.of(connection, database, seq, &filter, self.window)?
         {
             let is_kept =
                 self.needs == Needs::Plain && hit.is_copied() && hits::has(&filter::compile(&rest, &mut Vec::new()));
             let table = if is_kept { hit.table.clone() } else { hit.whole() };
             return Ok(From { table, hit: Some(hit), ..From::rows(rest) });
         }
-        Ok(From::rows(self.filter))
+        Ok(From::rows(filter))
     }
 }
 
@@ -150,6 +154,8 @@ struct State {
     groups: i64,
     added: i64,
     is_off: bool,
+    /// The ids of organizations that were asked for, of the same commit.
+    organizations: HashMap<String, Option<String>>,
 }
 
 /// Whether the groups can answer: a stretch with whole half days, counted by no shorter ones, and no column but theirs.
@@ -293,10 +299,60 @@ impl Cube {
         !state.is_off
     }
 
+    /// A filter with the same rows in which an organization is tested by its id alone, where the groups say that it has one: the engine
+    /// applies a condition about one column while it scans, and looks at two row by row.
+    fn by_id(&self, connection: &Connection, seq: u64, filter: Filter) -> Filter {
+        match filter {
+            Filter::And(list) => Filter::And(list.into_iter().map(|one| self.by_id(connection, seq, one)).collect()),
+            Filter::Or(list) => Filter::Or(list.into_iter().map(|one| self.by_id(connection, seq, one)).collect()),
+            Filter::Not(inner) => Filter::Not(Box::new(self.by_id(connection, seq, *inner))),
+            Filter::Test { field: Field::Known(Known::Org), test: Test::Equals(name) } => {
+                match self.organization(connection, seq, &name) {
+                    Some(id) => Filter::test(Known::OrganizationId, Test::Equals(id)),
+                    None => Filter::test(Known::Org, Test::Equals(name)),
+                }
+            }
+            other => other,
+        }
+    }
+
+    /// The one id that all rows of an organization have, and no others.
+    fn organization(&self, connection: &Connection, seq: u64, name: &str) -> Option<String> {
+        if !self.upto(connection, seq) {
+            return None;
+        }
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = state.organizations.get(name) {
+            return known.clone();
+        }
+        let found = organization(connection, name).unwrap_or_default();
+        state.organizations.insert(name.to_owned(), found.clone());
+        found
+    }
+
     /// Has it made anew: stored rows were changed.
     pub(crate) fn forget(&self) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).seq = None;
     }
+}
+
+/// Asks the groups which ids rows of an organization have: `None` unless it is one, with which all rows are of that organization.
+fn organization(connection: &Connection, name: &str) -> duckdb::Result<Option<String>> {
+    let mut values = Vec::new();
+    let test = Filter::test(Known::Org, Test::Equals(name.to_owned()));
+    let test = filter::compile(&test, &mut values);
+    let text = format!(
+        "SELECT id, bool_and(is_own) FROM (SELECT DISTINCT lower(organization_id) AS id, organization_uuid, \
+         coalesce({test}, false) AS is_own FROM {TABLE}) GROUP BY 1 HAVING bool_or(is_own) LIMIT 2"
+    );
+    let mut statement = connection.prepare(&text)?;
+    let ids = statement.query_map(params_from_iter(values), |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let ids: Vec<(Option<String>, bool)> = ids.collect::<duckdb::Result<_>>()?;
+    Ok(match ids.as_slice() {
+        // Of others, there is more than one way to write them small.
+        [(Some(id), true)] if id.is_ascii() => Some(id.clone()),
+        _ => None,
+    })
 }
 
 impl State {
@@ -322,6 +378,7 @@ impl State {
             }
         }
         self.seq = Some(seq);
+        self.organizations.clear();
         if self.added > self.groups.max(LEAST_EXCESS) {
             let columns = COLUMNS.join(", ");
             let together = format!(

@@ -16,12 +16,14 @@ use crate::{DuckStore, Options};
 
 const HALF_DAY: Duration = Duration::from_secs(12 * 3_600);
 /// Of the groups, of kept rows, of both, and of neither.
-const FILTERS: [&str; 20] = [
+const FILTERS: [&str; 22] = [
     "",
     "category:chats",
     "type:claude_* -outcome:failure",
     "actor_type:user_actor OR read_only:true",
     "org:org_1",
+    "org:ORG_1 email:*@example.com",
+    "-org:org_1 ip:*",
     "actor:u3@example.com",
     "actor:directory_1 type:claude_*",
     "resource:*",
