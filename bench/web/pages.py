@@ -71,8 +71,10 @@ def kinds(base, times):
     things = links(base, "/", r'(/(?:person|key)/[^"]+)') + [one for some in related for one in some]
     for name in ("person", "address", "key", "organization", "resource"):
         own = [one for one in dict.fromkeys(things) if one.startswith(f"/{name}/")]
-        if own:
-            list.append((f"/{name}/…", own[0], lambda turn, own=own: own[turn % len(own)] + "?" + times.next()))
+        # The page, and the parts of it that it asks for by itself.
+        for part in ("", "/things", "/neighbours") if own else ():
+            if name != "key" or part != "/neighbours":
+                list.append((f"/{name}/…{part}", own[0] + part, lambda turn, own=own, part=part: own[turn % len(own)] + part + "?" + times.next()))
     if activities:
         for tail in ("", "/panel"):
             another = lambda turn, tail=tail: f"/activity/{activities[(turn + 1) % len(activities)]}{tail}"

@@ -98,6 +98,10 @@ fn parted(filter: &Filter) -> Option<(Filter, Filter)> {
     // Names leave few rows, so that what is slow only in that it leaves somebody out is quick among them.
     if kept.iter().all(|one| matches!(one, Filter::Not(inner) if names::are_in(inner))) {
         let (named, others): (Vec<Filter>, Vec<Filter>) = rest.into_iter().partition(names::are_in);
+        // But where one column has these names, the engine finds the rows as soon.
+        if named.iter().any(names::are_in_one) {
+            return None;
+        }
         kept.extend(named);
         rest = others;
     }
@@ -252,26 +256,36 @@ impl Hit {
         most: i64,
         are_ids: Option<bool>,
     ) -> duckdb::Result<Option<(i64, bool)>> {
-        let places = names::places(database, slow, seqs)?;
-        let is_named = places.is_some();
-        let places = places.unwrap_or_else(|| {
-            let mut values = Vec::new();
-            vec![Place { condition: condition(slow, Window::default(), seqs, &mut values), values, rows: None }]
-        });
-        let estimate = match are_ids {
-            None if is_named || !names::are_in(slow) => estimate(connection, &places)?,
-            _ => 0,
+        let known = names::places(database, slow, seqs)?;
+        let (found, places) = match known {
+            Some(places) => (None, places),
+            None if names::are_in(slow) => (Some(names::rows(connection, database, slow, seqs, most)?), Vec::new()),
+            None => {
+                let mut values = Vec::new();
+                let place =
+                    Place { condition: condition(slow, Window::default(), seqs, &mut values), values, rows: None };
+                if are_ids.is_none() && estimate(connection, std::slice::from_ref(&place))? > MOST_ROWS {
+                    return Ok(None);
+                }
+                (Some(rows_of(connection, &place.condition, place.values, most)?), Vec::new())
+            }
         };
-        if estimate > MOST_ROWS {
+        let seems = match &found {
+            Some(None) => return Ok(None),
+            Some(Some(rows)) => rows.len() as i64,
+            None if are_ids.is_none() => estimate(connection, &places)?,
+            None => 0,
+        };
+        if seems > MOST_ROWS {
             return Ok(None);
         }
-        let are_ids = are_ids.unwrap_or(estimate > MOST_COPIED);
+        let are_ids = are_ids.unwrap_or(seems > MOST_COPIED);
         let columns = if are_ids { "rowid AS row".to_owned() } else { kept_columns() };
         let begin = format!("CREATE TABLE IF NOT EXISTS {} AS SELECT {columns} FROM activity LIMIT 0", self.table);
         connection.execute_batch(&begin)?;
-        let added = match is_named {
-            true => self.add_places(connection, places, &columns, most)?,
-            false => self.add_found(connection, database, slow, seqs, &columns, most)?,
+        let added = match found.flatten() {
+            Some(rows) => self.add_found(connection, &rows, &columns).map(Some)?,
+            None => self.add_places(connection, places, &columns, most)?,
         };
         Ok(added.map(|added| (added, are_ids)))
     }
@@ -298,32 +312,14 @@ impl Hit {
         Ok(Some(added))
     }
 
-    /// Adds the rows of a filter; `None` if there are more than so many.
-    fn add_found(
-        &self,
-        connection: &Connection,
-        database: &Database,
-        slow: &Filter,
-        seqs: Seqs,
-        columns: &str,
-        most: i64,
-    ) -> duckdb::Result<Option<i64>> {
-        let rowids = match names::are_in(slow) {
-            true => names::rows(connection, database, slow, seqs, most)?,
-            false => {
-                let mut values = Vec::new();
-                let condition = condition(slow, Window::default(), seqs, &mut values);
-                rows_of(connection, &condition, values, most)?
-            }
-        };
-        let Some(rowids) = rowids else { return Ok(None) };
-        let added = rowids.len() as i64;
-        names::lay_out(connection, &rowids)?;
-        let table = &self.table;
+    /// Adds these rows.
+    fn add_found(&self, connection: &Connection, rows: &[i64], columns: &str) -> duckdb::Result<i64> {
+        names::lay_out(connection, rows)?;
         connection.execute_batch(&format!(
-            "INSERT INTO {table} SELECT {columns} FROM activity WHERE rowid IN (SELECT r FROM temp.hit_row)"
+            "INSERT INTO {} SELECT {columns} FROM activity WHERE rowid IN (SELECT r FROM temp.hit_row)",
+            self.table
         ))?;
-        Ok(Some(added))
+        Ok(rows.len() as i64)
     }
 }
 

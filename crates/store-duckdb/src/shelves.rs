@@ -39,7 +39,7 @@ const NARROW: i64 = 6;
 const THICK: usize = 16;
 
 /// More rows than this are not worth to be named one by one.
-const MOST_OTHERS: usize = 1_000;
+const MOST_OTHERS: usize = 200_000;
 
 /// A name as the filters know it, by where it stands.
 pub(crate) fn key(place: &str, name: &str) -> String {

@@ -24,6 +24,12 @@ pub(crate) fn are_in(filter: &Filter) -> bool {
     }
 }
 
+/// Whether a filter is a choice of names that stand in one column.
+pub(super) fn are_in_one(filter: &Filter) -> bool {
+    by_columns(filter)
+        .is_some_and(|conditions| matches!(conditions.as_slice(), [Condition { among: Among::Keys(_), .. }]))
+}
+
 /// The rows of such a filter, in their order; `None` if there are more than so many of any name.
 pub(super) fn rows(
     connection: &Connection,
