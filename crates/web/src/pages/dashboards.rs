@@ -50,6 +50,9 @@ pub struct Definition {
     pub filter: String,
     /// What to know when looking at it.
     pub note: Option<String>,
+    /// Whether it takes longer than others: the page of a thing shows it later.
+    #[serde(default)]
+    pub later: bool,
 }
 
 /// How a panel looks.

@@ -1,6 +1,6 @@
 //! `/person/{id}`, `/key/{id}`, `/address/{ip}`, `/organization/{id}`, `/resource/{id}`: everything about one of them. The
 //! panels stand in `data/entities.json`; `…/numbers` gives their numbers as JSON. Two parts of the page take longer than all others and
-//! are asked for by the page: `…/things` with the panels that count things, `…/neighbours` with who or what is met together with it.
+//! are asked for by the page: `…/things` with the panels that count things and whatever else takes long, `…/neighbours` with who or what is met together with it.
 
 mod alerts;
 mod neighbours;
@@ -79,7 +79,7 @@ struct Page<'a> {
     picker: Picker,
     numbers: Vec<Drawn>,
     panels: Vec<Drawn>,
-    /// Where the panels that count things are told, if its kind has any.
+    /// Where the panels that come later are told, if its kind has any.
     things: Option<String>,
     lists: Vec<Drawn>,
     /// Where its neighbours are told, if its kind has any.
@@ -87,7 +87,7 @@ struct Page<'a> {
     alerts: Vec<AlertLine>,
 }
 
-/// The panels that count things.
+/// The panels that come later.
 #[derive(Template)]
 #[template(path = "entity/things.html")]
 struct Things {
@@ -136,7 +136,7 @@ async fn page(site: &Site, entity: &'static Entity, id: &str, params: &Params) -
         let params = &entity.params(site, id, params).await?;
         let status = ask.status().await?;
         let scope = Scope::or_usual(params, Some("all"), &status, now)?;
-        let panels = entity.panels.iter().filter(|panel| !counts_things(panel));
+        let panels = entity.panels.iter().filter(|panel| !panel.later);
         let drawn = try_join_all(panels.map(|panel| Drawn::load(ask, panel, &entity.panels, &scope, &filter)));
         let (seen, picker, drawn, alerts) = try_join!(
             ask.total(filter.clone(), Window::default()),
@@ -159,7 +159,7 @@ async fn page(site: &Site, entity: &'static Entity, id: &str, params: &Params) -
             let explore = explore(&scope, &filter.to_string());
             // To find them takes longer than all of the page.
             let neighbours = Neighbours::are_of(entity).then(|| params.url(&format!("{path}/neighbours")));
-            let things = entity.panels.iter().any(counts_things).then(|| params.url(&format!("{path}/things")));
+            let things = entity.panels.iter().any(|panel| panel.later).then(|| params.url(&format!("{path}/things")));
             let page = Page {
                 frame,
                 entity,
@@ -182,18 +182,13 @@ async fn page(site: &Site, entity: &'static Entity, id: &str, params: &Params) -
     }
 }
 
-/// Whether a panel counts the things that activities name, which are long lists.
-fn counts_things(panel: &Definition) -> bool {
-    matches!(panel.by.as_deref(), Some("target" | "resource"))
-}
-
 /// The part of the page that counts things.
 async fn touched(site: &Site, entity: &'static Entity, id: &str, params: &Params) -> Response {
     let answer = async {
         let ask = site.ask().lasting();
         let status = ask.status().await?;
         let scope = Scope::or_usual(params, Some("all"), &status, Timestamp::now())?;
-        let (panels, filter) = (entity.panels.iter().filter(|panel| counts_things(panel)), entity.filter(id));
+        let (panels, filter) = (entity.panels.iter().filter(|panel| panel.later), entity.filter(id));
         let drawn = try_join_all(panels.map(|panel| Drawn::load(ask, panel, &entity.panels, &scope, &filter))).await?;
         let drawn = drawn.into_iter().flatten().map(|drawn| drawn.without(id)).filter(Drawn::is_filled);
         let panels = drawn.collect();

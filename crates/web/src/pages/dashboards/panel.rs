@@ -215,7 +215,9 @@ async fn counts(
     scope: &Scope,
 ) -> Result<Vec<(String, u64)>> {
     let (window, limit) = (scope.window, VALUES + 1);
-    let is_alike = |other: &&Definition| other.kind == Kind::Top && other.filter == definition.filter;
+    let is_alike = |other: &&Definition| {
+        other.kind == Kind::Top && other.filter == definition.filter && other.later == definition.later
+    };
     let mut columns: Vec<String> = board.iter().filter(is_alike).map(Definition::column).collect();
     columns.retain(|column| !column.starts_with("raw.") && column != "resource");
     columns.sort();
