@@ -129,7 +129,10 @@ impl Asked {
         if self.is_covered && database.cube.upto(connection, seq) {
             return Ok(From::groups(self.filter, self.window));
         }
-        let filter = database.cube.by_id(connection, seq, self.filter);
+        let filter = match names_organization(&self.filter) {
+            true => database.cube.by_id(connection, seq, self.filter),
+            false => self.filter,
+        };
         if self.needs != Needs::Raw
             && let Some((hit, rest)) = database.hits.of(connection, database, seq, &filter, self.window)?
         {
@@ -283,6 +286,16 @@ fn is_testable(filter: &Filter) -> bool {
                 | Known::Os
                 | Known::Device
         ),
+    }
+}
+
+/// Whether a filter tests an organization by both of its ids.
+pub(crate) fn names_organization(filter: &Filter) -> bool {
+    match filter {
+        Filter::And(list) | Filter::Or(list) => list.iter().any(names_organization),
+        Filter::Not(inner) => names_organization(inner),
+        Filter::Test { field: Field::Known(known), test } => *known == Known::Org && matches!(test, Test::Equals(_)),
+        _ => false,
     }
 }
 
