@@ -25,7 +25,7 @@ use crate::{ask::Kind, database::Database, filter};
 const ROWS: i64 = 122_880;
 /// The bits of a shelf's filter: one in a hundred shelves is looked through in vain if each row names two things.
 const BITS: usize = 20 * ROWS as usize;
-/// So many shelves have one, the newest: 77 MB for 31 million rows.
+/// So many shelves have one, the newest: 77 MB for 31 million rows, and what is known of their rows beside that.
 const MOST: usize = 256;
 
 /// Where resources stand; all others in the columns of their names.
@@ -294,7 +294,11 @@ impl State {
         let gone = usize::try_from(oldest - self.oldest).unwrap_or(usize::MAX).min(self.shelves.len());
         self.shelves.drain(..gone);
         self.oldest = oldest;
-        self.next = self.next.max(oldest * ROWS);
+        if self.next < oldest * ROWS {
+            // The shelf that was being read is gone, and its rows are not those of the next one.
+            self.open.clear();
+            self.next = oldest * ROWS;
+        }
     }
 
     fn naming(&self, name: &str) -> Found {
@@ -398,7 +402,9 @@ mod tests {
         state.put(2 * ROWS, RESOURCES, "later");
         state.leave_room_for(most - 1);
         assert_eq!(state.holding(&[key(RESOURCES, "early")], 0), [(0, ROWS)]);
+        state.put_thing(7, "early");
         state.leave_room_for(most);
+        assert!(state.naming("early").rows.is_empty(), "rows of a shelf that is gone");
         state.put(most * ROWS, RESOURCES, "last");
         assert_eq!((state.shelves.len(), state.next), (MOST, ROWS));
         assert_eq!(state.holding(&[key(RESOURCES, "nothing")], 0), [(0, ROWS)]);
