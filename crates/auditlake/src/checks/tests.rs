@@ -354,7 +354,7 @@ async fn a_server_that_is_too_old() {
     let findings = server("24.3.5.46", "127.0.0.1", None).await;
     let found = find(&findings, "store");
     assert_eq!(found.result, Verdict::Fail, "{found:#?}");
-    assert!(found.saw.contains("it is version 24.3.5.46 of ClickHouse, and has to be 24.8 or newer"), "{found:#?}");
+    assert!(found.saw.contains("it is version 24.3.5.46 of ClickHouse, and has to be 25.8 or newer"), "{found:#?}");
     assert_eq!(found.todo.as_deref(), Some("upgrade the server"));
     let findings = server("25.8.1.1", "127.0.0.1", None).await;
     assert_eq!((findings.len(), findings[0].result), (1, Verdict::Ok), "{findings:#?}");

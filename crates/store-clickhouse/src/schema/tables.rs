@@ -17,8 +17,9 @@ use crate::{Options, client::Server, error, writer::NO_ENTRY};
 pub const VERSION: u32 = 2;
 /// The revision of the views that this program makes. A test says when it has to grow.
 pub(crate) const VIEWS: u32 = 2;
-/// The oldest version of the server that has everything that the definitions ask for.
-const MINIMUM: (u32, u32) = (24, 8);
+/// The oldest version of the server that the tests have run on. 24.8 has neither a setting that the tables need nor a retention by
+/// times of microseconds.
+const MINIMUM: (u32, u32) = (25, 8);
 
 /// Where statements of definition go, and what kind of tables they make.
 #[derive(Debug, Clone, Default)]
