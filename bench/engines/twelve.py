@@ -8,11 +8,13 @@ needs: pip install duckdb chdb pyarrow; a built auditlake and `corpus` (see READ
 
 Ours are asked as anybody asks the service: `GET /api/v1/select` or `POST /api/v1/sql`, answered in Arrow, read to the end. The plain
 tables have the 46 columns of `anthropic_logs` in their literal types, in the order of the event time: DuckDB in the harness's process,
-chDB behind the same HTTP wrapper that ours talks to. The four are asked in turns; what counts is the median. All answers to a
+chDB behind the same HTTP wrapper that ours talks to. The four are asked in turns, each time in another order, as whoever comes after
+four seconds of another engine's work finds no cache warm; what counts is the median. All answers to a
 question must be the same rows or numbers, or the harness fails at its end. A ratio above 1.2 is marked with `!`, and fails nothing.
-Each time another id is asked for, as nobody looks for the same one nine times: ClickHouse remembers where a condition was met.
+Each time another id and another word are asked for, as nobody looks for the same one nine times: ClickHouse remembers where a condition
+was met.
 """
-import argparse, datetime, json, os, pathlib, shutil, statistics, subprocess, sys, time, urllib.error, urllib.parse, urllib.request
+import argparse, datetime, json, os, pathlib, random, shutil, statistics, subprocess, sys, time, urllib.error, urllib.parse, urllib.request
 
 import duckdb, pyarrow as pa
 
@@ -278,12 +280,15 @@ def known_of(plain):
         person = one("SELECT actorEmail FROM anthropic_logs WHERE actorEmail IS NOT NULL GROUP BY 1 ORDER BY count(*) DESC, 1 OFFSET 400 LIMIT 1")
         kind = one("SELECT eventName FROM anthropic_logs GROUP BY 1 ORDER BY count(*) DESC, 1 OFFSET 20 LIMIT 1")
         names = engine.execute(f"SELECT eventID FROM anthropic_logs WHERE eventTime > {near} ORDER BY eventTime LIMIT 40").fetchall()
-        word = one("SELECT json_extract_string(rawLog, '$.claude_chat_id') FROM anthropic_logs " f"WHERE eventTime > {near} "
-                   "AND json_extract_string(rawLog, '$.claude_chat_id') IS NOT NULL ORDER BY eventTime LIMIT 1")[-12:]
+        chats = engine.execute("SELECT DISTINCT json_extract_string(rawLog, '$.claude_chat_id') AS chat FROM anthropic_logs "
+                               f"WHERE eventTime > {near} AND eventTime < {near}::TIMESTAMP + INTERVAL 1 HOUR AND chat IS NOT NULL "
+                               "ORDER BY chat LIMIT 40").fetchall()
+        words = [chat[-12:] for (chat,) in chats]
         path, value = "mcp_server_name", "Jira"
         columns = [row[0] for row in engine.execute("DESCRIBE anthropic_logs").fetchall()]
         rows = one("SELECT count(*) FROM anthropic_logs")
-    return dict(now=now, person=person, type=kind, id=names[0][0], ids=[name for (name,) in names], word=word, path=path, value=value), columns, rows
+    return dict(now=now, person=person, type=kind, id=names[0][0], ids=[name for (name,) in names], word=words[0], words=words, path=path,
+                value=value), columns, rows
 
 
 def serve(work, *words):
@@ -342,15 +347,18 @@ def main():
                                  (TARGET / "auditlake", "--data", work / "click-data", "--store", click.store()), ClickWords(known)))
         for process in [*started, click.process]:
             settle(process.pid)
-        print(f"{rows:,} rows; {({name: str(value) for name, value in known.items() if name != 'ids'})}; load {os.getloadavg()[0]:.1f}")
+        print(f"{rows:,} rows; {({name: str(value) for name, value in known.items() if name not in ('ids', 'words')})}; load {os.getloadavg()[0]:.1f}")
         print(f"{'question':30}" + "".join(f"{who.name:>18}" for who in asked_of) + "   ours to the plain one of the same engine (to the better one)")
         for at, question in enumerate(questions(known), 1):
             if asked.question and at not in asked.question:
                 continue
-            took, answers = {who.name: [] for who in asked_of}, {}
+            took, answers, order = {who.name: [] for who in asked_of}, {}, random.Random(at)
             for turn in range(asked.times):
-                question = questions(known | {"id": known["ids"][turn % len(known["ids"])]})[at - 1]
+                others = {name: known[name + "s"][turn % len(known[name + "s"])] for name in ("id", "word")}
                 for who in asked_of:
+                    getattr(who, "words", who).known = known | others
+                question = questions(known | others)[at - 1]
+                for who in order.sample(asked_of, len(asked_of)):
                     begin = time.perf_counter()
                     answer = who.ask(question)
                     took[who.name].append((time.perf_counter() - begin) * 1000)

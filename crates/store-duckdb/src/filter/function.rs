@@ -219,12 +219,12 @@ impl Columns {
     /// The text in a column that was declared as one.
     fn text(&self, column: usize, row: usize) -> Option<&str> {
         let cell = self.cell::<ffi::duckdb_string_t>(column, row)?;
-        // SAFETY: the cell holds a text, and its bytes live as long as the chunk.
-        let bytes = unsafe {
+        // SAFETY: the cell holds a text, and its bytes live as long as the chunk; the engine keeps UTF-8 only.
+        Some(unsafe {
             let length = ffi::duckdb_string_t_length(*cell) as usize;
-            std::slice::from_raw_parts(ffi::duckdb_string_t_data(cell).cast::<u8>(), length)
-        };
-        std::str::from_utf8(bytes).ok()
+            let bytes = std::slice::from_raw_parts(ffi::duckdb_string_t_data(cell).cast::<u8>(), length);
+            std::str::from_utf8_unchecked(bytes)
+        })
     }
 
     /// The time in a column that was declared as one.

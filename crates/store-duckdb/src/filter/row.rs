@@ -3,7 +3,7 @@
 
 use std::{
     borrow::Cow,
-    cell::{OnceCell, RefCell},
+    cell::{Cell, OnceCell, RefCell},
 };
 
 use activity::{Activity, Actor, value::Value};
@@ -13,6 +13,7 @@ use auditlake_store::{
     schema::RESOURCE_SEPARATOR,
 };
 use jiff::{Timestamp, tz::Offset};
+use memchr::memmem::Finder;
 
 /// Whether a value passes, as it would in a raw log.
 pub(super) fn passes(test: &Test, value: Value<'_>) -> bool {
@@ -114,27 +115,67 @@ fn first_mark(bytes: &[u8]) -> Option<usize> {
     None
 }
 
+/// Whether nothing but quotes touches what the marks stand for.
+fn marks_stand_in_quotes(rest: &[u8]) -> bool {
+    let mut done = 0;
+    while let Some(at) = first_mark(&rest[done..]) {
+        let at = done + at;
+        if at == 0 || rest[at - 1] != b'"' || rest.get(at + 1) != Some(&b'"') {
+            return false;
+        }
+        done = at + 1;
+    }
+    true
+}
+
 /// Adds a time as the marks stand for it: of the years 0 to 9999.
 fn push_time(time: Timestamp, with_micros: bool, out: &mut String) {
-    let time = Offset::UTC.to_datetime(time);
-    let mut digits = |number: i32, count: u32, end: char| {
-        for place in (0..count).rev() {
-            out.push(char::from(b'0' + (number / 10_i32.pow(place) % 10).unsigned_abs() as u8));
-        }
-        out.push(end);
-    };
-    digits(time.year().into(), 4, '-');
-    digits(time.month().into(), 2, '-');
-    digits(time.day().into(), 2, 'T');
-    digits(time.hour().into(), 2, ':');
-    digits(time.minute().into(), 2, ':');
-    match with_micros {
-        true => {
-            digits(time.second().into(), 2, '.');
-            digits(time.subsec_nanosecond() / 1_000, 6, 'Z');
-        }
-        false => digits(time.second().into(), 2, 'Z'),
+    const MINUTE_MICROS: i64 = 60_000_000;
+    let (minute, micros) =
+        (time.as_microsecond().div_euclid(MINUTE_MICROS), time.as_microsecond().rem_euclid(MINUTE_MICROS) as u32);
+    let (known, mut text) = MINUTE.get();
+    // Rows that lie side by side are of the same minute, more often than not.
+    if known != Some(minute) {
+        text = minute_of(time);
+        MINUTE.set((Some(minute), text));
     }
+    let mut all = [b'Z'; 27];
+    all[..17].copy_from_slice(&text);
+    all[17..19].copy_from_slice(&two_digits(micros / 1_000_000));
+    let length = match with_micros {
+        true => {
+            all[19] = b'.';
+            for (at, pair) in [micros / 10_000, micros / 100, micros].into_iter().map(|pair| pair % 100).enumerate() {
+                all[20 + 2 * at..22 + 2 * at].copy_from_slice(&two_digits(pair));
+            }
+            27
+        }
+        false => 20,
+    };
+    out.push_str(str::from_utf8(&all[..length]).unwrap_or_default());
+}
+
+/// Year to minute, with what stands behind each.
+fn minute_of(time: Timestamp) -> [u8; 17] {
+    let time = Offset::UTC.to_datetime(time);
+    let year = u32::from(time.year().unsigned_abs());
+    let mut text = *b"0000-00-00T00:00:";
+    let numbers = [year / 100, year % 100].into_iter().chain(
+        [time.month(), time.day(), time.hour(), time.minute()].map(|number| u32::from(number.unsigned_abs())),
+    );
+    for (at, number) in [0, 2, 5, 8, 11, 14].into_iter().zip(numbers) {
+        text[at..at + 2].copy_from_slice(&two_digits(number));
+    }
+    text
+}
+
+fn two_digits(number: u32) -> [u8; 2] {
+    [b'0' + (number / 10 % 10) as u8, b'0' + (number % 10) as u8]
+}
+
+thread_local! {
+    /// The minute that was written last, counted from 1970, and its text.
+    static MINUTE: Cell<(Option<i64>, [u8; 17])> = const { Cell::new((None, [0; 17])) };
 }
 
 /// A filter, ready for many rows.
@@ -143,18 +184,25 @@ pub(super) enum RawTest {
     Or(Vec<RawTest>),
     Not(Box<RawTest>),
     /// One of these texts stands in the raw log, in lower case on both sides.
-    Word(Vec<String>),
+    Word(Vec<Word>),
     /// The raw log is of this form; and these are its pieces in lower case.
-    Form(Glob, Vec<String>),
+    Form(Glob, Vec<Word>),
     /// The parsed activity passes, which needs all of the keys.
     Path(Vec<Key>, Filter),
 }
 
+/// A text to look for, in lower case.
+pub(super) struct Word {
+    finder: Finder<'static>,
+    /// Whether it can only stand within one of the texts that are stored apart, if each of those stands between quotes in the raw log.
+    is_apart: bool,
+}
+
 /// A key of an object, and how to see that it is not there.
 pub(super) struct Key {
-    quoted: String,
+    quoted: Finder<'static>,
     /// What stands in every other spelling of it.
-    escape: &'static str,
+    escape: Finder<'static>,
 }
 
 impl RawTest {
@@ -166,10 +214,10 @@ impl RawTest {
             Filter::Or(list) => RawTest::Or(all(list)),
             Filter::Not(inner) => RawTest::Not(Box::new(RawTest::new(inner))),
             Filter::Word(word) => {
-                RawTest::Word(word_forms(word).iter().map(|form| form.to_ascii_lowercase()).collect())
+                RawTest::Word(word_forms(word).iter().map(|form| Word::new(form)).collect())
             }
             Filter::Test { field: Field::Known(Known::RawLog), test: Test::Pattern(glob) } => {
-                RawTest::Form(glob.clone(), glob.pieces().iter().map(|piece| piece.to_ascii_lowercase()).collect())
+                RawTest::Form(glob.clone(), glob.pieces().iter().map(|piece| Word::new(piece)).collect())
             }
             Filter::Test { field: Field::Raw(path), .. } => {
                 RawTest::Path(path.iter().map(|key| Key::new(key)).collect(), filter.clone())
@@ -180,10 +228,11 @@ impl RawTest {
 
     /// Whether the row passes.
     pub(super) fn passes(&self, stored: &Stored) -> bool {
-        SCRATCH.with_borrow_mut(|lower| {
+        SCRATCH.with_borrow_mut(|(parts, lower)| {
+            parts.clear();
             lower.clear();
             let raw = OnceCell::new();
-            self.passes_row(&mut Row { stored, raw: &raw, lower, activity: OnceCell::new() })
+            self.passes_row(&mut Row { stored, raw: &raw, parts, lower, activity: OnceCell::new() })
         })
     }
 
@@ -192,14 +241,8 @@ impl RawTest {
             RawTest::And(all) => all.iter().all(|test| test.passes_row(row)),
             RawTest::Or(any) => any.iter().any(|test| test.passes_row(row)),
             RawTest::Not(inner) => !inner.passes_row(row),
-            RawTest::Word(forms) => {
-                let lower = row.lower();
-                forms.iter().any(|form| lower.contains(form.as_str()))
-            }
-            RawTest::Form(glob, pieces) => {
-                let lower = row.lower();
-                pieces.iter().all(|piece| lower.contains(piece.as_str())) && glob.matches(row.raw())
-            }
+            RawTest::Word(forms) => forms.iter().any(|form| row.holds(form)),
+            RawTest::Form(glob, pieces) => pieces.iter().all(|piece| row.holds(piece)) && glob.matches(row.raw()),
             RawTest::Path(keys, filter) => {
                 // The last key is the rarest.
                 keys.iter().rev().all(|key| key.may_stand_in(row.stored.rest))
@@ -209,16 +252,31 @@ impl RawTest {
     }
 }
 
+impl Word {
+    fn new(text: &str) -> Self {
+        let lower = text.to_ascii_lowercase();
+        // A time is written out of its column; an empty text stands everywhere.
+        let may_be_of_a_time = lower.bytes().all(|byte| byte.is_ascii_digit() || b"-:.tz".contains(&byte));
+        let is_apart = !may_be_of_a_time && !lower.bytes().any(|byte| byte == b'"' || byte.is_ascii_control());
+        Word { finder: Finder::new(&lower).into_owned(), is_apart }
+    }
+
+    fn stands_in(&self, lower: &str) -> bool {
+        self.finder.find(lower.as_bytes()).is_some()
+    }
+}
+
 impl Key {
     fn new(key: &str) -> Self {
         // A string takes all of this without an error.
         let quoted = serde_json::to_string(key).unwrap_or_default();
-        Key { quoted, escape: if is_plain_key(key) { "\\u" } else { "\\" } }
+        let escape = if is_plain_key(key) { "\\u" } else { "\\" };
+        Key { quoted: Finder::new(&quoted).into_owned(), escape: Finder::new(escape) }
     }
 
     /// Keys are stored as they stand in the raw log: what has a column is a value.
     fn may_stand_in(&self, rest: &str) -> bool {
-        rest.contains(self.quoted.as_str()) || rest.contains(self.escape)
+        self.quoted.find(rest.as_bytes()).is_some() || self.escape.find(rest.as_bytes()).is_some()
     }
 }
 
@@ -228,15 +286,16 @@ pub(super) fn is_plain_key(key: &str) -> bool {
 }
 
 thread_local! {
-    /// Room for a raw log in lower case.
-    static SCRATCH: RefCell<String> = const { RefCell::new(String::new()) };
+    /// Room for what is stored of a raw log and for all of it, in lower case.
+    static SCRATCH: RefCell<(String, String)> = const { RefCell::new((String::new(), String::new())) };
 }
 
 /// A row, and what was made of it so far.
 struct Row<'t, 's> {
     stored: &'s Stored<'s>,
     raw: &'t OnceCell<String>,
-    /// Empty before it is made; no raw log is empty.
+    /// What is stored of the raw log, side by side. Empty before it is made, as is the next one; no raw log is empty.
+    parts: &'s mut String,
     lower: &'s mut String,
     activity: OnceCell<Option<Activity<'t>>>,
 }
@@ -248,6 +307,25 @@ impl<'t> Row<'t, '_> {
             self.stored.join(&mut raw);
             raw
         })
+    }
+
+    /// Whether a text stands in the raw log, in lower case on both sides. Most raw logs need not be put together for a no.
+    fn holds(&mut self, word: &Word) -> bool {
+        if word.is_apart && !word.stands_in(self.parts()) && marks_stand_in_quotes(self.stored.rest.as_bytes()) {
+            return false;
+        }
+        word.stands_in(self.lower())
+    }
+
+    fn parts(&mut self) -> &str {
+        if self.parts.is_empty() {
+            for part in [self.stored.rest, self.stored.id, self.stored.resources] {
+                self.parts.push_str(part);
+                self.parts.push(RESOURCE_SEPARATOR);
+            }
+            self.parts.make_ascii_lowercase();
+        }
+        self.parts
     }
 
     fn lower(&mut self) -> &str {
