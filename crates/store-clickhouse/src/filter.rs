@@ -2,15 +2,12 @@
 //!
 //! What stands in a column is tested there by plain SQL where SQL means just the same ([`column`]). Where it does not, the server is
 //! asked for the distinct values of the column, the reference evaluator says which of them pass, and the condition names these.
-//! Words are looked for in the raw log by the server. A test of a path into the raw log is SQL where the server reads JSON as the
-//! reference does ([`path`]); other rows are fetched, as few as a cheap look leaves, judged here, and named by their ids.
+//! Words are looked for in the raw log by the server. What a test of a path into the raw log asks for is fetched, as few rows as a cheap look
+//! at key and value leaves, judged here, and named by their ids: no reading of JSON is like another.
 //!
 //! Texts of people stand quoted in the condition.
 
 mod column;
-mod path;
-#[cfg(test)]
-mod tests;
 
 use auditlake_store::{
     Result, StoreError,
@@ -83,7 +80,7 @@ fn condition(filter: &Filter, needs: &mut Vec<Need>) -> String {
         Filter::Test { field: Field::Tag(name), test } => column::tag(name, test, needs),
         Filter::Test { field: Field::Raw(path), test } => match column::of_path(path) {
             Some(column) => column::raw_text(column, test, needs),
-            None => path::condition(path, test).unwrap_or_else(|| rows(filter, path, needs)),
+            None => rows(filter, path, test, needs),
         },
     }
 }
@@ -101,6 +98,15 @@ pub(crate) fn is_search(filter: &Filter) -> bool {
     }
 }
 
+/// Whether the filter names a single activity.
+pub(crate) fn names_one(filter: &Filter) -> bool {
+    match filter {
+        Filter::Test { field: Field::Known(Known::Id), test: Test::Equals(_) } => true,
+        Filter::And(list) => list.iter().any(names_one),
+        _ => false,
+    }
+}
+
 /// A place in the condition for what has to be asked.
 fn mark(need: Need, needs: &mut Vec<Need>) -> String {
     needs.push(need);
@@ -108,15 +114,34 @@ fn mark(need: Need, needs: &mut Vec<Need>) -> String {
 }
 
 /// A test that only the reference can make, on the raw log.
-fn rows(filter: &Filter, path: &[String], needs: &mut Vec<Need>) -> String {
-    let look = match path.last().filter(|key| path::is_plain_key(key)) {
-        Some(key) => {
-            let key = quoted(&format!("{key}\""));
-            format!("(position(raw_log, {key}) > 0 OR position(raw_log, '\\\\u') > 0)")
-        }
-        None => "true".to_owned(),
+fn rows(filter: &Filter, path: &[String], test: &Test, needs: &mut Vec<Need>) -> String {
+    let key = path
+        .last()
+        .filter(|key| is_plain(key))
+        .map(|key| format!("position(raw_log, {})", quoted(&format!("{key}\""))));
+    let texts: &[String] = match test {
+        Test::Equals(text) => std::slice::from_ref(text),
+        Test::Pattern(glob) => glob.pieces(),
+        _ => &[],
+    };
+    // A number has other spellings: 5 is 5.0.
+    let texts = texts.iter().filter(|text| {
+        is_plain(text) && text.bytes().any(|byte| byte.is_ascii_alphabetic() && !matches!(byte, b'e' | b'E'))
+    });
+    let texts = texts.map(|text| format!("positionCaseInsensitive(raw_log, {})", quoted(text)));
+    let found: Vec<String> = key.into_iter().chain(texts).map(|position| format!("{position} > 0")).collect();
+    let look = match found.is_empty() {
+        true => "true".to_owned(),
+        // Letters may stand there as `\u0061`.
+        false => format!("({} OR position(raw_log, '\\\\u') > 0)", found.join(" AND ")),
     };
     mark(Need::Rows { filter: filter.clone(), look }, needs)
+}
+
+/// Whether a text is written in JSON in one way only, apart from `\u` for its letters.
+fn is_plain(text: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\' | b'/') || byte == b' ';
+    !text.is_empty() && text.bytes().all(is_plain)
 }
 
 /// A test of the raw log as a whole that SQL cannot make.

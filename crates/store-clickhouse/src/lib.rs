@@ -27,13 +27,14 @@ mod schema;
 mod shape;
 mod sql;
 mod state;
+mod steps;
 mod tidy;
 mod turn;
 mod writer;
 
 use std::{
     sync::{Arc, RwLock},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use auditlake_store::Result;
@@ -87,6 +88,8 @@ struct Inner {
     pulse: Mutex<Pulse>,
     seen: RwLock<Arc<Seen>>,
     writer: Mutex<WriterState>,
+    /// What the table holds, and when it did.
+    extent: Mutex<Option<(Instant, Option<steps::Extent>)>>,
     commits: watch::Sender<u64>,
     queued: watch::Sender<u64>,
     news: watch::Sender<u64>,
@@ -134,6 +137,7 @@ impl ClickStore {
                 pulse: Mutex::default(),
                 seen: RwLock::new(Arc::new(seen)),
                 writer: Mutex::new(WriterState::default()),
+                extent: Mutex::default(),
                 commits,
                 queued: watch::Sender::default(),
                 news,

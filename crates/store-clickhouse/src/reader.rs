@@ -1,11 +1,13 @@
 //! Typed questions as SQL over table `activity`.
 
 use activity::{AgentPart, PersonPart, PlacePart};
+use arrow::array::RecordBatch;
 use async_trait::async_trait;
 use auditlake_store::{
     Bucket, Columns, CountBy, DriftQuery, DriftRow, Histogram, LedgerQuery, LedgerRow, Order, Reader, Result, Rows,
     Select, Seqs, SourceStatus, Status, StoreError, Window, filter::Filter,
 };
+use futures::{TryStreamExt, stream};
 
 use crate::{
     ClickStore, Inner,
@@ -42,24 +44,15 @@ impl Reader for ClickStore {
     }
 
     async fn select(&self, select: &Select) -> Result<Rows> {
-        let columns = match select.columns {
-            Columns::Unified => schema::stored(),
-            Columns::Summary => schema::summary(),
-            Columns::Raw => schema::raw(),
-            Columns::Plain => schema::plain(),
-        };
-        let order = match select.order {
-            Order::Newest => "activity.event_time DESC, activity.event_id DESC",
-            Order::Oldest => "activity.event_time, activity.event_id",
-            Order::Arrival => "activity.seq, activity.event_time, activity.event_id",
-        };
-        let condition = self.inner.condition(&select.filter, select.window, select.seqs).await?;
-        let limit = select.limit.map(|limit| format!(" LIMIT {limit}")).unwrap_or_default();
-        // Who looks for few rows among all reads no part in its order, which the server does a piece at a time and forgets.
-        let settings = if filter::is_search(&select.filter) { " SETTINGS optimize_read_in_order = 0" } else { "" };
-        let text = format!("SELECT {columns} FROM activity WHERE {condition} ORDER BY {order}{limit}{settings}");
-        let shape = if select.columns == Columns::Unified { Shape::Record } else { Shape::Port };
-        self.inner.server.stream(&text, Author::Us, None, shape).await
+        for window in self.inner.steps(select).await? {
+            let Rows { schema, batches } = self.inner.page(select, window).await?;
+            let batches: Vec<RecordBatch> = batches.try_collect().await?;
+            let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
+            if select.limit.is_some_and(|limit| rows as u64 >= limit) {
+                return Ok(Rows { schema, batches: Box::pin(stream::iter(batches.into_iter().map(Ok))) });
+            }
+        }
+        self.inner.page(select, select.window).await
     }
 
     async fn count_by(&self, count: &CountBy) -> Result<Vec<(String, u64)>> {
@@ -141,6 +134,28 @@ pub(crate) fn stretch(width: std::time::Duration) -> String {
 }
 
 impl Inner {
+    /// The rows of a selection within a window.
+    async fn page(&self, select: &Select, window: Window) -> Result<Rows> {
+        let columns = match select.columns {
+            Columns::Unified => schema::stored(),
+            Columns::Summary => schema::summary(),
+            Columns::Raw => schema::raw(),
+            Columns::Plain => schema::plain(),
+        };
+        let order = match select.order {
+            Order::Newest => "activity.event_time DESC, activity.event_id DESC",
+            Order::Oldest => "activity.event_time, activity.event_id",
+            Order::Arrival => "activity.seq, activity.event_time, activity.event_id",
+        };
+        let condition = self.condition(&select.filter, window, select.seqs).await?;
+        let limit = select.limit.map(|limit| format!(" LIMIT {limit}")).unwrap_or_default();
+        // Who looks for few rows among all reads no part in its order, which the server does a piece at a time and forgets.
+        let settings = if filter::is_search(&select.filter) { " SETTINGS optimize_read_in_order = 0" } else { "" };
+        let text = format!("SELECT {columns} FROM activity WHERE {condition} ORDER BY {order}{limit}{settings}");
+        let shape = if select.columns == Columns::Unified { Shape::Record } else { Shape::Port };
+        self.server.stream(&text, Author::Us, None, shape).await
+    }
+
     /// A `WHERE` clause of rows that are seen.
     pub(crate) async fn condition(&self, wanted: &Filter, window: Window, seqs: Seqs) -> Result<String> {
         let base = self.base(window, seqs);

@@ -10,6 +10,7 @@ mod insight;
 pub mod lookups;
 pub mod outbox;
 mod pages;
+pub mod random;
 mod read;
 mod recall;
 mod write;

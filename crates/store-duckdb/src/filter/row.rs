@@ -160,9 +160,9 @@ fn minute_of(time: Timestamp) -> [u8; 17] {
     let time = Offset::UTC.to_datetime(time);
     let year = u32::from(time.year().unsigned_abs());
     let mut text = *b"0000-00-00T00:00:";
-    let numbers = [year / 100, year % 100].into_iter().chain(
-        [time.month(), time.day(), time.hour(), time.minute()].map(|number| u32::from(number.unsigned_abs())),
-    );
+    let numbers = [year / 100, year % 100]
+        .into_iter()
+        .chain([time.month(), time.day(), time.hour(), time.minute()].map(|number| u32::from(number.unsigned_abs())));
     for (at, number) in [0, 2, 5, 8, 11, 14].into_iter().zip(numbers) {
         text[at..at + 2].copy_from_slice(&two_digits(number));
     }
@@ -213,9 +213,7 @@ impl RawTest {
             Filter::And(list) => RawTest::And(all(list)),
             Filter::Or(list) => RawTest::Or(all(list)),
             Filter::Not(inner) => RawTest::Not(Box::new(RawTest::new(inner))),
-            Filter::Word(word) => {
-                RawTest::Word(word_forms(word).iter().map(|form| Word::new(form)).collect())
-            }
+            Filter::Word(word) => RawTest::Word(word_forms(word).iter().map(|form| Word::new(form)).collect()),
             Filter::Test { field: Field::Known(Known::RawLog), test: Test::Pattern(glob) } => {
                 RawTest::Form(glob.clone(), glob.pieces().iter().map(|piece| Word::new(piece)).collect())
             }

@@ -1,15 +1,13 @@
 //! Random filters over random activities: the engine finds what the reference finds.
 #![allow(clippy::unwrap_used, reason = "a test that ends there has failed")]
 
-mod activities;
-mod filters;
-
 use std::collections::{BTreeMap, BTreeSet};
 
 use activity::{Activity, Enrichment, Record};
 use arrow::array::AsArray;
 use auditlake_store::{
-    Batch, BatchBuilder, Columns, Commit, Insight, Order, Reader, Select, SourceInfo, Tally, Window, Writer,
+    Columns, Commit, Insight, Order, Reader, Select, SourceInfo, Tally, Window, Writer,
+    contract::random::{Dice, activities, batch_of, enrichment, filters, source},
     filter::{self, EnrichedView, Filter, Known, RecordView, Test},
 };
 use duckdb::{params_from_iter, types::Value};
@@ -19,31 +17,6 @@ use crate::{DuckStore, Options};
 
 /// How many filters are tried.
 const ROUNDS: usize = 1_500;
-
-/// Numbers that look random and are the same in every run.
-struct Dice(u64);
-
-impl Dice {
-    fn number(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        (self.number() % end as u64) as usize
-    }
-
-    /// True once in so many times.
-    fn one_in(&mut self, times: usize) -> bool {
-        self.below(times) == 0
-    }
-
-    fn pick<T: Copy>(&mut self, list: &[T]) -> T {
-        list[self.below(list.len())]
-    }
-}
 
 /// A store with these activities, from source `main` and, every third, from `Other`.
 async fn store_of(raws: &[String]) -> (DuckStore, tempfile::TempDir) {
@@ -56,24 +29,6 @@ async fn store_of(raws: &[String]) -> (DuckStore, tempfile::TempDir) {
             .unwrap();
     }
     (store, dir)
-}
-
-fn batch_of(raws: &[String], name: &str) -> Batch {
-    let mut rows = BatchBuilder::default();
-    for (at, raw) in raws.iter().enumerate().filter(|(at, _)| source(*at) == name) {
-        let activity = Activity::parse_str(raw).unwrap();
-        rows.push_enriched(&Record::of(&activity), &enrichment(at));
-    }
-    rows.finish()
-}
-
-/// What is known of the activity at this place.
-fn enrichment(at: usize) -> Enrichment {
-    activities::enrichment(&mut Dice(at as u64))
-}
-
-fn source(at: usize) -> &'static str {
-    if at % 3 == 2 { "Other" } else { "main" }
 }
 
 async fn found(store: &DuckStore, filter: &Filter) -> Result<BTreeSet<String>, String> {

@@ -1,9 +1,9 @@
 //! Random filters, of all trees that there are and not only of those that can be written.
 
-use auditlake_store::filter::{Field, Filter, Glob, Known, Operand, Test, fields};
 use jiff::Timestamp;
 
 use super::{Dice, activities::ADDRESSES};
+use crate::filter::{Field, Filter, Glob, Known, Operand, Test, fields};
 
 const TEXTS: [&str; 44] = [
     "plain",
@@ -109,7 +109,8 @@ const PATHS: [&[&str]; 30] = [
     &[],
 ];
 
-pub(super) fn random(dice: &mut Dice, depth: usize) -> Filter {
+/// A filter of at most this depth.
+pub fn random(dice: &mut Dice, depth: usize) -> Filter {
     let kind = if depth == 0 { 4 + dice.below(6) } else { dice.below(10) };
     let list = |dice: &mut Dice| (0..2 + dice.below(2)).map(|_| random(dice, depth - 1)).collect::<Vec<_>>();
     match kind {

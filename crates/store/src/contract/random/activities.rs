@@ -94,7 +94,8 @@ const SCALARS: [&str; 22] = [
 /// As they are written; some twice in different spellings.
 const KEYS: [&str; 11] = ["a", "b", "c", "\\u0061", "k\\/k", "k/k", "\\u006b/k", "q\\\"q", "d.e", "\u{e9}", "id"];
 
-pub(super) fn random(dice: &mut Dice, at: usize) -> String {
+/// The text of an activity, whose id says at which place it stands.
+pub fn random(dice: &mut Dice, at: usize) -> String {
     let mut members = vec![
         match at % 5 {
             0 => format!(r#""id":"Activity_{at:03}""#),
@@ -138,8 +139,8 @@ pub(super) fn random(dice: &mut Dice, at: usize) -> String {
     format!("{{{}}}", members.join(joint))
 }
 
-/// What is known of an activity beside itself; numbers and booleans as they are written there.
-pub(super) fn enrichment(dice: &mut Dice) -> Enrichment {
+/// What may be known of an activity beside itself; numbers and booleans as they are written there.
+pub fn enrichment(dice: &mut Dice) -> Enrichment {
     let text = |dice: &mut Dice| match dice.below(3) {
         0 => "",
         _ => dice.pick(&[

@@ -1,1 +1,0 @@
-//! Random filters: the engine finds what the reference finds.
