@@ -174,11 +174,11 @@ fn test(dice: &mut Dice, field: &Field) -> Test {
             Some(glob) => Test::Pattern(glob),
             None => Test::Exists,
         },
-        7 => Test::InNetwork(dice.pick(&NETWORKS).parse().unwrap()),
+        7 => dice.pick(&NETWORKS).parse().map_or(Test::Exists, Test::InNetwork),
         _ => {
             let operand = match dice.below(2) {
                 0 => Operand::Number(dice.pick(&[0.0, 1.0, 1.5, 100.0, -7.0, 1e300, 9_007_199_254_740_993.0])),
-                _ => Operand::Time(dice.pick(&TIMES).parse::<Timestamp>().unwrap()),
+                _ => Operand::Time(dice.pick(&TIMES).parse().unwrap_or(Timestamp::UNIX_EPOCH)),
             };
             let test = dice.pick(&[Test::Less, Test::LessOrEqual, Test::Greater, Test::GreaterOrEqual]);
             test(operand)
