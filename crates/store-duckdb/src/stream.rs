@@ -110,7 +110,7 @@ pub(crate) async fn run(store: &DuckStore, query: Query) -> Result<Rows> {
     });
     let (begin, begun) = oneshot::channel();
     let (pieces, rows) = mpsc::channel(2);
-    tokio::task::spawn_blocking(move || work(&database, connection, &query, begin, &pieces, &phase));
+    tokio::task::spawn_blocking(move || work(&database, connection, &query, begin, pieces, &phase));
     let schema = begun.await.unwrap_or_else(|_| Err(gone()))?;
     let batches = futures::stream::unfold((rows, reins, alarm), |(mut rows, reins, alarm)| async move {
         rows.recv().await.map(|piece| (piece, (rows, reins, alarm)))
@@ -140,28 +140,30 @@ fn work(
     connection: Connection,
     query: &Query,
     begin: Begin,
-    pieces: &Pieces,
+    pieces: Pieces,
     phase: &Mutex<Phase>,
 ) {
     let mut begin = Some(begin);
     let mut done =
         connection.execute_batch("BEGIN TRANSACTION READ ONLY").map_err(|error| translate(query, &error, phase));
     if done.is_ok() {
-        done = answer(&connection, query, &mut begin, pieces, phase);
+        done = answer(&connection, query, &mut begin, &pieces, phase);
     }
     // From here on the connection is nobody's: an interrupt would hit whoever takes it next.
     {
         let mut now = phase.lock().unwrap_or_else(PoisonError::into_inner);
         *now = Phase::Done;
     }
-    if connection.execute_batch("ROLLBACK").is_ok() {
-        database.give_back(connection);
-    }
     if let Err(error) = done {
         match begin.take() {
             Some(begin) => drop(begin.send(Err(error))),
             None => drop(pieces.blocking_send(Err(error))),
         }
+    }
+    // Whoever asked has the end of the answer with this, and need not wait for the rest.
+    drop(pieces);
+    if connection.execute_batch("ROLLBACK").is_ok() {
+        database.give_back(connection);
     }
 }
 
