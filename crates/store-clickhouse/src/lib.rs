@@ -89,7 +89,7 @@ struct Inner {
     seen: RwLock<Arc<Seen>>,
     writer: Mutex<WriterState>,
     /// What the table holds, and when it did.
-    extent: Mutex<Option<(Instant, Option<steps::Extent>)>>,
+    extent: std::sync::Mutex<Option<(Instant, Option<steps::Extent>)>>,
     commits: watch::Sender<u64>,
     queued: watch::Sender<u64>,
     news: watch::Sender<u64>,
@@ -137,7 +137,7 @@ impl ClickStore {
                 pulse: Mutex::default(),
                 seen: RwLock::new(Arc::new(seen)),
                 writer: Mutex::new(WriterState::default()),
-                extent: Mutex::default(),
+                extent: std::sync::Mutex::default(),
                 commits,
                 queued: watch::Sender::default(),
                 news,

@@ -4,7 +4,10 @@
 //! cost a piece of each part of that year, with a filter many. A page is asked for in a stretch at its end of the window
 //! first, then in a longer one, then in all of the window. How long a stretch is follows from how many rows there are.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::PoisonError,
+    time::{Duration, Instant},
+};
 
 use auditlake_store::{Order, Result, Select, Seqs, Window};
 use jiff::Timestamp;
@@ -42,8 +45,8 @@ impl Inner {
     }
 
     async fn extent(&self) -> Result<Option<Extent>> {
-        let mut known = self.extent.lock().await;
-        if let Some((at, extent)) = *known
+        let known = *self.extent.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((at, extent)) = known
             && at.elapsed() < FRESH
         {
             return Ok(extent);
@@ -55,7 +58,7 @@ impl Inner {
             let (oldest, newest) = (row.time(1)?.as_microsecond(), row.time(2)?.as_microsecond());
             row.number(0).filter(|rows| *rows > 0).map(|rows| Extent { rows, oldest, newest })
         });
-        *known = Some((Instant::now(), extent));
+        *self.extent.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), extent));
         Ok(extent)
     }
 }

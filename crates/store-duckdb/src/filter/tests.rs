@@ -100,6 +100,25 @@ async fn words_are_found_wherever_they_stand() {
     }
 }
 
+/// What a mark stands for touches other text only if somebody stores it otherwise: then the edge is looked at, too.
+#[test]
+fn words_are_found_across_a_mark() {
+    let time = jiff::Timestamp::UNIX_EPOCH;
+    for (rest, word, is_there) in [
+        (r#"{"a":"x-~1~-y"}"#, "x-a_1-y", true),
+        (r#"{"a":"x-~1~-y"}"#, "x-a_2-y", false),
+        (r#"{"a":"~1~","b":"x"}"#, "A_1", true),
+        (r#"{"a":"~1~","b":"x"}"#, "_1\",\"b", true),
+        (r#"{"a":"~2~"}"#, "1970", true),
+        (r#"{"a":"~2~"}"#, "01-01t00", true),
+        (r#"{"a":"~2~"}"#, "1971", false),
+    ] {
+        let rest = rest.replace("~1~", "\u{1}").replace("~2~", "\u{2}");
+        let stored = row::Stored { rest: &rest, id: "A_1", time, resources: "" };
+        assert_eq!(row::RawTest::new(&Filter::Word(word.to_owned())).passes(&stored), is_there, "{word} in {rest:?}");
+    }
+}
+
 /// All texts in a value.
 fn texts(value: &serde_json::Value, into: &mut Vec<String>) {
     match value {
