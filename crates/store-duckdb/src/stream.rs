@@ -14,6 +14,9 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::{DuckStore, assemble, database::Database, error};
 
+/// Longer statements are not kept for the next time.
+const LONGEST_KEPT: usize = 16 * 1024;
+
 /// A query for [`run`].
 pub(crate) struct Query {
     /// The statement.
@@ -177,21 +180,39 @@ fn answer(
     let failed = |error: duckdb::Error| translate(query, &error, phase);
     let made = query.made.as_ref().map(|made| made(connection)).transpose().map_err(failed)?;
     let (text, values) = made.as_ref().map_or((&query.text, &query.values), |(text, values)| (text, values));
-    let narrowed = query.narrowed.as_ref().and_then(|narrowed| connection.prepare(narrowed).ok());
+    let narrowed = query.narrowed.as_ref().and_then(|narrowed| connection.prepare_cached(narrowed).ok());
     let mut statement = match narrowed {
         Some(statement) => statement,
-        None => connection.prepare(text).map_err(failed)?,
+        None => connection.prepare_cached(text).map_err(failed)?,
     };
     let values = match values.is_empty() {
         true => named_values(&statement, query)?,
         false => values.clone(),
     };
+    let done = give(&mut statement, query, values, begin, pieces, phase);
+    // What has no end yet would hold what it has made; what is made for one answer alone is not asked again.
+    if !matches!(done, Ok(true)) || query.made.is_some() || text.len() > LONGEST_KEPT {
+        statement.discard();
+    }
+    done.map(drop)
+}
+
+/// Hands out the answer of a statement. Whether it was taken to its end.
+fn give(
+    statement: &mut Statement,
+    query: &Query,
+    values: Vec<Value>,
+    begin: &mut Option<Begin>,
+    pieces: &Pieces,
+    phase: &Mutex<Phase>,
+) -> Result<bool> {
+    let failed = |error: duckdb::Error| translate(query, &error, phase);
     let stream = statement.stream_arrow(params_from_iter(values)).map_err(failed)?;
     let schema = if query.is_stored { record::RECORD.clone() } else { stream.get_schema() };
     if let Some(begin) = begin.take()
         && begin.send(Ok(schema)).is_err()
     {
-        return Ok(());
+        return Ok(false);
     }
     let mut rows = 0;
     for piece in stream {
@@ -207,7 +228,7 @@ fn answer(
         }
         rows += piece.num_rows() as u64;
         if piece.num_rows() > 0 && pieces.blocking_send(Ok(piece)).is_err() {
-            return Ok(());
+            return Ok(false);
         }
         if is_over {
             return Err(StoreError::Limit {
@@ -216,7 +237,7 @@ fn answer(
             });
         }
     }
-    Ok(())
+    Ok(true)
 }
 
 /// The values of the statement's `$name`s in the engine's order.

@@ -178,6 +178,61 @@ async fn ends_what_takes_too_long_or_nobody_waits_for() {
     assert_eq!(run(&store, statement("select 1")).await.unwrap(), 1);
 }
 
+/// The connection keeps statements for the next time.
+#[tokio::test]
+async fn a_statement_asked_again_answers_anew() {
+    let Temporary { store, dir: _dir } = fresh();
+    let all = sample(3_000);
+    let counts = [
+        "select count(*) from activities",
+        "select eventID from activities where eventID in (select eventID from anthropic_logs) order by eventTime",
+        "select max(eventTime), eventName from anthropic_logs group by all",
+        "select * from anthropic_logs where eventTime < '2100-01-01' order by eventTime desc limit 7",
+    ];
+    let mut last = Vec::new();
+    for rows in [0, 1_000, 2_000, 3_000] {
+        store.commit(commit(&all[..rows])).await.unwrap();
+        if rows == 2_000 {
+            store.checkpoint().await.unwrap();
+        }
+        let mut answers = Vec::new();
+        for text in counts {
+            let kept = store.sql(statement(text)).await.unwrap().collect().await.unwrap();
+            // No statement is the same as this one.
+            let other = format!("{text} -- {rows}");
+            let fresh = store.sql(statement(&other)).await.unwrap().collect().await.unwrap();
+            let order = |all: Vec<RecordBatch>| all.iter().map(|some| format!("{some:?}")).collect::<Vec<_>>();
+            match text.contains("group by") {
+                true => assert_eq!(number(&kept), number(&fresh), "{rows}: {text}"),
+                false => assert_eq!(order(kept.clone()), order(fresh), "{rows}: {text}"),
+            }
+            answers.push(format!("{kept:?}"));
+        }
+        assert_ne!(answers, last, "{rows}");
+        last = answers;
+    }
+    // One that is broken off in its midst, by whoever asks or by its limit, is whole the next time.
+    let text = "select * from range(20000) a, range(10) b";
+    drop(store.sql(statement(text)).await.unwrap());
+    let few = SqlQuery { max_rows: Some(5), ..statement(text) };
+    assert!(run(&store, few).await.is_err());
+    assert_eq!(run(&store, statement(text)).await.unwrap(), 200_000);
+    assert_eq!(run(&store, statement(text)).await.unwrap(), 200_000);
+    // Values and what differs each time.
+    let of = |name: &str| SqlQuery {
+        params: [("a".into(), name.into())].into(),
+        ..statement("select $a as a, random() as r, now() as n")
+    };
+    let asked = async |name: &str| format!("{:?}", store.sql(of(name)).await.unwrap().collect().await.unwrap());
+    let (one, two, three) = (asked("one").await, asked("two").await, asked("two").await);
+    assert!(one.contains("one") && two.contains("two") && two != three, "{one} {two} {three}");
+    assert!(run(&store, statement("select $a as a, random() as r, now() as n")).await.is_err(), "no value");
+}
+
+fn number(batches: &[RecordBatch]) -> usize {
+    batches.iter().map(RecordBatch::num_rows).sum()
+}
+
 #[tokio::test]
 async fn opens_again_with_everything() {
     let Temporary { store, dir } = fresh();
