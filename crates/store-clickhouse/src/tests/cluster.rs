@@ -7,6 +7,7 @@ fn statements() -> Vec<String> {
     let layout = Layout { database: "auditlake".to_owned(), cluster: Some("it's `main`".to_owned()) };
     let mut all = layout.version_1();
     all.extend(layout.version_2());
+    all.extend(layout.version_3());
     all.extend(layout.views());
     all
 }
