@@ -1,7 +1,49 @@
-//! The statements of a cluster: as they are, and as the server's parser reads them. There is no cluster to run them on.
+//! The statements of a cluster: as they are, as the server's parser reads them, and what the tables over all shards make of the contract. The
+//! cluster that runs them is one host, without a keeper and so without replicas.
 
-use super::engine;
-use crate::schema::tables::Layout;
+use auditlake_store::contract;
+
+use super::{engine, spell};
+use crate::{ClickStore, schema::tables::Layout};
+
+async fn open() -> ClickStore {
+    let options = engine::fresh().await.expect("the engine");
+    let cluster = Some(engine::CLUSTER.to_owned());
+    ClickStore::open(crate::Options { cluster, ..options }).await.unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// Whether there is an engine that knows the cluster.
+async fn is_there() -> bool {
+    let Some(server) = engine::server().await else { return false };
+    let text = format!("SELECT count() FROM system.clusters WHERE cluster = '{}'", engine::CLUSTER);
+    let found = server.rows("looking for the cluster", &text).await.unwrap();
+    found.first().and_then(|row| row.number(0)) > Some(0)
+}
+
+#[tokio::test]
+async fn keeps_the_contract_over_shards() {
+    if is_there().await {
+        contract::run_spelled(open, &spell).await;
+    }
+}
+
+#[tokio::test]
+async fn keeps_the_other_contracts_over_shards() {
+    if is_there().await {
+        contract::outbox::run(open).await;
+        contract::lookups::keeps_lookups(&open().await).await;
+        contract::alerts::run(&open().await).await;
+        contract::run_enriching(open).await;
+    }
+}
+
+#[tokio::test]
+async fn finds_what_the_reference_finds_over_shards() {
+    if is_there().await {
+        let is_kept = |raw: &str| raw.contains(r#""created_at":"2026"#);
+        contract::random::filters_find_what_the_reference_finds(&open().await, 60, is_kept).await;
+    }
+}
 
 fn statements() -> Vec<String> {
     let layout = Layout { database: "auditlake".to_owned(), cluster: Some("it's `main`".to_owned()) };

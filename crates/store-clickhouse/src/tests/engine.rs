@@ -19,6 +19,9 @@ use crate::{Options, client::Server};
 static ENGINE: OnceLock<Option<(String, Option<Child>)>> = OnceLock::new();
 static DATABASES: AtomicU32 = AtomicU32::new(0);
 
+/// What the started engine calls the cluster that is itself alone.
+pub(crate) const CLUSTER: &str = "main";
+
 fn start() -> Option<(String, Option<Child>)> {
     if let Ok(url) = std::env::var("AUDITLAKE_TEST_CLICKHOUSE") {
         return Some((url, None));
@@ -26,7 +29,7 @@ fn start() -> Option<(String, Option<Child>)> {
     let tool = "../../.ci/tools/clickhouse-http";
     let python = std::env::var("AUDITLAKE_TEST_CHDB").unwrap_or_else(|_| "python3".to_owned());
     let mut child = Command::new(python)
-        .args([tool, "--until-eof"])
+        .args([tool, "--until-eof", "--cluster", CLUSTER])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
