@@ -41,18 +41,7 @@ impl Insight for ClickStore {
             return Ok(lists);
         }
         let condition = self.inner.condition(&facets.filter, facets.window, Seqs::default()).await?;
-        let pairs: Vec<String> = columns
-            .iter()
-            .enumerate()
-            .map(|(at, column)| format!("(toUInt64({at}), CAST({column} AS Nullable(String)))"))
-            .collect();
-        let text = format!(
-            "SELECT pair.1 AS place, pair.2 AS value, count() AS n FROM (SELECT arrayJoin([{}]) AS pair FROM activity \
-             WHERE {condition}) WHERE isNotNull(value) GROUP BY place, value ORDER BY place, n DESC, value \
-             LIMIT {} BY place",
-            pairs.join(", "),
-            facets.limit
-        );
+        let text = facets_text(&columns, &condition, facets.limit);
         for row in self.inner.server.rows("counting", &text).await?.rows() {
             let place = row.number(0).and_then(|place| usize::try_from(place).ok());
             if let Some(list) = place.and_then(|place| lists.get_mut(place)) {
@@ -73,6 +62,23 @@ impl Insight for ClickStore {
         );
         self.inner.server.stream(&text, Author::Us, None, Shape::Port).await
     }
+}
+
+/// The place of a column in the list, a value, and how many rows have it: all columns in one pass over the rows, each by its dictionary.
+fn facets_text(columns: &[String], condition: &str, limit: u64) -> String {
+    let each = |of: &dyn Fn(usize, &String) -> String| -> String {
+        columns.iter().enumerate().map(|(at, column)| of(at, column)).collect::<Vec<_>>().join(", ")
+    };
+    let (made, names) = (each(&|at, column| format!("{column} AS c{at}")), each(&|at, _| format!("c{at}")));
+    let (sets, marks) = (each(&|at, _| format!("(c{at})")), each(&|at, _| format!("grouping(c{at}) AS g{at}")));
+    // A column that a row does not count says 1.
+    let places = each(&|at, _| format!("g{at} = 0, toUInt64({at})"));
+    let values = each(&|at, _| format!("g{at} = 0, CAST(c{at} AS Nullable(String))"));
+    format!(
+        "SELECT place, value, n FROM (SELECT multiIf({places}, NULL) AS place, multiIf({values}, NULL) AS value, n FROM \
+         (SELECT {names}, {marks}, count() AS n FROM (SELECT {made} FROM activity WHERE {condition}) \
+         GROUP BY GROUPING SETS ({sets}))) WHERE isNotNull(value) ORDER BY place, n DESC, value LIMIT {limit} BY place"
+    )
 }
 
 /// Three columns (count, first, last), the stretch if there is one, then those that are counted by.

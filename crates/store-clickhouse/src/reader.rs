@@ -221,7 +221,7 @@ pub(crate) fn countable(name: &str) -> Result<String> {
         "actorUserAgent" => "actor_user_agent",
         "actorAPIKeyID" => "actor_api_key_id",
         "actorAdminAPIKeyID" => "actor_admin_api_key_id",
-        "actorLabel" => return Ok(schema::actor_label()),
+        "actorLabel" => "actor_label",
         "organizationID" => "organization_id",
         "organizationUUID" => "organization_uuid",
         "readOnly" => "read_only",

@@ -17,8 +17,8 @@ pub(crate) const SRC_IP: &str = "if(ip_class IN ('placeholder', 'invalid'), NULL
 /// Whether it is one of our own requests: it was so when it was stored, or was seen to be later.
 pub(crate) const OWN_READ: &str = "(own_read OR (id_hash, event_id) IN (SELECT id_hash, event_id FROM own_reads))";
 
-/// What names the actor best.
-pub(crate) fn actor_label() -> String {
+/// What names the actor best: column `actor_label`.
+fn actor_label() -> String {
     let text = |column: &str| format!("CAST({column} AS Nullable(String))");
     let ways = [
         text("actor_email"),
@@ -212,7 +212,7 @@ fn beside() -> Vec<(&'static str, String)> {
         ("guessed", "guessed".into()),
         ("target", "target".into()),
         ("ipClass", text("ip_class")),
-        ("actorLabel", actor_label()),
+        ("actorLabel", text("actor_label")),
         ("contentHash", "lower(hex(SHA256(raw_log)))".into()),
     ];
     columns.extend(enrichment::beside());
@@ -234,7 +234,7 @@ pub(crate) fn summary() -> String {
         ("category", text("category")),
         ("outcome", text("outcome")),
         ("serviceName", text("product")),
-        ("actor", actor_label()),
+        ("actor", text("actor_label")),
         ("actorType", text("actor_type")),
         ("srcIP", SRC_IP.into()),
         ("target", "target".into()),
