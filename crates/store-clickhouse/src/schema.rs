@@ -17,6 +17,9 @@ pub(crate) const SRC_IP: &str = "if(ip_class IN ('placeholder', 'invalid'), NULL
 /// Whether it is one of our own requests: it was so when it was stored, or was seen to be later.
 pub(crate) const OWN_READ: &str = "(own_read OR (id_hash, event_id) IN (SELECT id_hash, event_id FROM own_reads))";
 
+/// The ids of a row's resources and of its target in small letters, as index `by_resource` has them.
+pub(crate) const RESOURCE_IDS: &str = "arrayMap(r -> lower(r), arrayPushBack(resources, ifNull(target, '')))";
+
 /// What names the actor best: column `actor_label`.
 fn actor_label() -> String {
     let text = |column: &str| format!("CAST({column} AS Nullable(String))");

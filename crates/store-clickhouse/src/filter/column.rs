@@ -61,8 +61,14 @@ pub(super) fn known(field: Known, test: &Test, needs: &mut Vec<Need>) -> String 
         Known::Product => any(&["product"]),
         Known::ReadOnly => truth("read_only", test),
         Known::Guessed => truth("guessed", test),
-        Known::Target => any(&["target"]),
-        Known::Resource => resource(test, needs),
+        Known::Target => {
+            let own = any(&["target"]);
+            among_resources(test, own)
+        }
+        Known::Resource => {
+            let own = resource(test, needs);
+            among_resources(test, own)
+        }
         Known::Tags => {
             let agent = AgentPart::ALL.map(schema::agent);
             let columns: Vec<&str> =
@@ -242,6 +248,16 @@ fn other_members(names: &[&str], test: &Test, needs: &mut Vec<Need>) -> String {
 fn first_other(test: &Test, needs: &mut Vec<Need>) -> String {
     let first = format!("coalesce({})", ACTOR_ID_OTHERS.map(schema::other).join(", "));
     format!("(notEmpty(actor_other) AND {})", text(&first, test, false, needs))
+}
+
+/// A test for one id of a resource, behind what the index knows: whether it can be among the ids of a row at all.
+fn among_resources(test: &Test, own: String) -> String {
+    match test {
+        Test::Equals(id) if !id.is_empty() => {
+            format!("(has({}, {}) AND {own})", schema::RESOURCE_IDS, quoted(&id.to_ascii_lowercase()))
+        }
+        _ => own,
+    }
 }
 
 fn resource(test: &Test, needs: &mut Vec<Need>) -> String {

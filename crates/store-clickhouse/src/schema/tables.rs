@@ -80,7 +80,7 @@ impl Layout {
         let mut all = self.table("schema_version", SCHEMA_VERSION, "ORDER BY version", "", "0");
         all.extend(self.table(
             "activity",
-            &format!("{ACTIVITY}, {}, {INDEXES}", label()),
+            &format!("{ACTIVITY}, {}, {INDEXES}, {}, {PROJECTION}", label(), by_resource()),
             &format!("PARTITION BY toYYYYMM(event_time) ORDER BY (event_time, event_id) TTL {}", ttl()),
             ", deduplicate_merge_projection_mode = 'rebuild', lightweight_mutation_projection_mode = 'rebuild', \
              ttl_only_drop_parts = 0",
@@ -103,12 +103,15 @@ impl Layout {
         )]
     }
 
-    /// The statements that make version 3 of version 2: numbers and times are packed so that they are read sooner, and what names the actor
-    /// best is a column. What is stored already is written so when the server merges it.
+    /// The statements that make version 3 of version 2: numbers and times are packed so that they are read sooner, what names the actor best
+    /// is a column, resources have an index, and people none. What is stored already is written so when the server merges it.
     pub(crate) fn version_3(&self) -> Vec<String> {
         let (table, on) = (self.local("activity"), self.on_cluster());
         let mut steps: Vec<String> = NUMBERS.iter().map(|name| format!("MODIFY COLUMN {name} {PACKED}")).collect();
         steps.push(format!("ADD COLUMN IF NOT EXISTS {}", label()));
+        steps.push(format!("ADD {}", by_resource().replacen("INDEX", "INDEX IF NOT EXISTS", 1)));
+        // No question of ours could use these: names are compared in small letters, and most granules have most people.
+        steps.extend(["by_email", "by_user"].map(|index| format!("DROP INDEX IF EXISTS {index}")));
         let mut made = vec![format!("ALTER TABLE {table}{on} {}", steps.join(", "))];
         if self.cluster.is_some() {
             made.push(format!("ALTER TABLE activity{on} ADD COLUMN IF NOT EXISTS {}", label()));
@@ -173,6 +176,11 @@ fn ttl() -> String {
 /// to read it.
 fn label() -> String {
     format!("actor_label LowCardinality(Nullable(String)) MATERIALIZED {}", super::actor_label())
+}
+
+/// Where a resource is named: each granule knows which ids it can have. Ids are rare, unlike people, of whom most granules have all.
+fn by_resource() -> String {
+    format!("INDEX by_resource {} TYPE bloom_filter(0.01) GRANULARITY 1", super::RESOURCE_IDS)
 }
 
 /// A name of a database, cluster or column as SQL writes it.
@@ -240,10 +248,9 @@ const ACTIVITY: &str = "seq UInt64 CODEC(T64, LZ4), \
 
 const INDEXES: &str = "INDEX by_seq seq TYPE minmax GRANULARITY 1, \
      INDEX by_type event_name TYPE set(64) GRANULARITY 1, \
-     INDEX by_email actor_email TYPE bloom_filter(0.01) GRANULARITY 1, \
-     INDEX by_user actor_user_id TYPE bloom_filter(0.01) GRANULARITY 1, \
-     INDEX by_ip actor_ip TYPE bloom_filter(0.01) GRANULARITY 1, \
-     PROJECTION by_id (SELECT id_hash, event_id, seq, event_time ORDER BY id_hash)";
+     INDEX by_ip actor_ip TYPE bloom_filter(0.01) GRANULARITY 1";
+
+const PROJECTION: &str = "PROJECTION by_id (SELECT id_hash, event_id, seq, event_time ORDER BY id_hash)";
 
 const LEDGER: &str = "seq UInt64, source_id LowCardinality(String), happened_at DateTime64(6, 'UTC'), kind LowCardinality(String), \
      new_rows UInt64, known_rows UInt64, detail String CODEC(ZSTD(1)), entry UInt32, late_rows UInt64";

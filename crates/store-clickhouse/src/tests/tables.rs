@@ -92,6 +92,11 @@ async fn older_tables_are_brought_up_to_date() {
             text.replace(&text[range], "TTL event_time + toIntervalDay(least(source_ttl, 100000))")
         });
         let mut old = old.replace("CODEC(T64, LZ4)", "CODEC(DoubleDelta, ZSTD(1))");
+        if let Some(from) = old.find(", INDEX by_resource ") {
+            let people = ["email actor_email", "user actor_user_id"]
+                .map(|name| format!(", INDEX by_{name} TYPE bloom_filter(0.01) GRANULARITY 1"));
+            old.replace_range(from..old.find(", PROJECTION ").unwrap(), &people.concat());
+        }
         if let Some(from) = old.find(", actor_label ") {
             old.replace_range(from..old.find(", INDEX ").unwrap(), "");
         }
