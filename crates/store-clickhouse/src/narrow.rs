@@ -9,8 +9,8 @@ use crate::schema;
 
 /// Longer statements stay as they are.
 const LONGEST: usize = 16 * 1024;
-/// What means all columns, or cannot stand behind a query in the place of a table.
-const DOUBTFUL: [&str; 14] = [
+/// What means all columns, cannot stand behind a query in the place of a table, or tells how a column is stored.
+const DOUBTFUL: [&str; 16] = [
     "columns",
     "apply",
     "natural",
@@ -25,6 +25,8 @@ const DOUBTFUL: [&str; 14] = [
     "explain",
     "exists",
     "untuple",
+    "totypename",
+    "dumpcolumnstructure",
 ];
 /// What may stand behind a table and is no other name of it.
 const CLAUSES: [&str; 32] = [
@@ -97,8 +99,8 @@ impl<'a> Token<'a> {
     }
 }
 
-/// The statement with fewer columns; `None` if it stays as it is.
-pub(crate) fn narrowed(text: &str) -> Option<Narrowed> {
+/// The statement with fewer columns; `None` if it stays as it is. With `is_packed`, texts with a dictionary keep it.
+pub(crate) fn narrowed(text: &str, is_packed: bool) -> Option<Narrowed> {
     if text.len() > LONGEST || !schema::VIEWS.iter().any(|view| text.contains(view)) {
         return None;
     }
@@ -131,7 +133,7 @@ pub(crate) fn narrowed(text: &str) -> Option<Narrowed> {
             Some(Token::Name(_)) => true,
             _ => false,
         };
-        let columns = schema::view_columns(name)?;
+        let columns = schema::view_columns(name, is_packed)?;
         let wanted = columns.iter().filter(|(column, _)| names.contains(column));
         let mut wanted: Vec<String> = wanted.map(|(column, value)| format!("{value} AS `{column}`")).collect();
         if wanted.is_empty() {
@@ -218,7 +220,7 @@ mod tests {
     use super::*;
 
     fn of(text: &str) -> String {
-        narrowed(text)
+        narrowed(text, false)
             .unwrap()
             .text("true")
             .replace("CAST(ifNull(toString(CAST(event_name AS Nullable(String))), '') AS String)", "n")
@@ -276,8 +278,9 @@ mod tests {
             "DESCRIBE TABLE anthropic_logs",
             "SELECT event_name FROM drift",
             "SELECT eventName FROM anthropic_logs; SELECT 1",
+            "SELECT toTypeName(eventName) FROM anthropic_logs",
         ] {
-            assert_eq!(narrowed(text), None, "{text}");
+            assert_eq!(narrowed(text, true), None, "{text}");
         }
     }
 }

@@ -167,23 +167,48 @@ fn literal() -> Vec<(&'static str, String)> {
 /// The views with the columns of the record.
 pub(crate) const VIEWS: [&str; 2] = ["anthropic_logs", "activities"];
 
-/// The columns of one of [`VIEWS`] and how they are made over table `activity`.
-pub(crate) fn view_columns(view: &str) -> Option<Vec<(&'static str, String)>> {
-    match view {
+/// The columns of one of [`VIEWS`] and how they are made over table `activity`; with `is_packed`, texts that the table keeps a dictionary of
+/// have it still. To group or filter by one takes less than half as long then.
+pub(crate) fn view_columns(view: &str, is_packed: bool) -> Option<Vec<(&'static str, String)>> {
+    let columns = match view {
         // As the view gives times, whose columns have no zone: a conversion that people can write would bring one along.
-        "anthropic_logs" => Some(
-            literal()
-                .into_iter()
-                .map(|(name, value)| match name {
-                    "eventTime" => (name, "_CAST(event_time, 'DateTime')".to_owned()),
-                    "receivedAt" => (name, "_CAST(received_at, 'DateTime')".to_owned()),
-                    _ => (name, value),
-                })
-                .collect(),
-        ),
-        "activities" => Some(whole()),
-        _ => None,
-    }
+        "anthropic_logs" => literal()
+            .into_iter()
+            .map(|(name, value)| match name {
+                "eventTime" => (name, "_CAST(event_time, 'DateTime')".to_owned()),
+                "receivedAt" => (name, "_CAST(received_at, 'DateTime')".to_owned()),
+                _ => (name, value),
+            })
+            .collect(),
+        "activities" => whole(),
+        _ => return None,
+    };
+    let packed = |name: &str| packed(name).filter(|_| is_packed).map(str::to_owned);
+    Some(columns.into_iter().map(|(name, value)| (name, packed(name).unwrap_or(value))).collect())
+}
+
+/// A column of the views as a text with a dictionary, if the table has one.
+fn packed(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "workspaceID" => "workspace_id",
+        "sourceID" => "source_id",
+        "eventName" | "activityType" => "event_name",
+        "serviceName" => "product",
+        "organizationID" => "ifNull(organization_id, '')",
+        "actorType" => "ifNull(actor_type, '')",
+        "actorEmail" => "ifNull(actor_email, '')",
+        "actorUserID" => "ifNull(actor_user_id, '')",
+        "actorIPAddress" => "ifNull(actor_ip, '')",
+        "actorUserAgent" => "ifNull(actor_user_agent, '')",
+        "actorAPIKeyID" => "ifNull(actor_api_key_id, '')",
+        "actorAdminAPIKeyID" => "ifNull(actor_admin_api_key_id, '')",
+        "organizationUUID" => "organization_uuid",
+        "category" => "toNullable(category)",
+        "outcome" => "toNullable(outcome)",
+        "ipClass" => "ip_class",
+        "actorLabel" => "actor_label",
+        _ => return None,
+    })
 }
 
 /// The columns of view `activities`.

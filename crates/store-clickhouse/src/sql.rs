@@ -56,6 +56,12 @@ impl Passed {
 }
 
 impl ClickStore {
+    /// What runs in the place of a statement.
+    #[cfg(test)]
+    pub(crate) async fn narrowed(&self, text: &str) -> Option<String> {
+        self.looked_at(text).await.ok()?.narrowed.map(|narrowed| narrowed.text("true"))
+    }
+
     async fn looked_at(&self, text: &str) -> Result<Looked> {
         let inner = &self.inner;
         let known = inner.passed.all().get(text).cloned();
@@ -63,11 +69,15 @@ impl ClickStore {
             return Ok(known);
         }
         let types = guard::check(&inner.server, &inner.options.database, text).await?;
-        let mut narrowed = narrow::narrowed(text);
-        if let Some(other) = &narrowed {
+        let mut narrowed = None;
+        for is_packed in [true, false] {
+            let Some(other) = narrow::narrowed(text, is_packed) else { break };
             let own = guard::types(&inner.server, &other.text(&inner.seen().visible())).await;
-            // What the server refuses, or reads in another way, stays as it was written.
-            narrowed = narrowed.filter(|_| own.is_ok_and(|own| own == types));
+            // What the server refuses, or reads in another way, is not taken.
+            if own.is_ok_and(|own| own.iter().map(|own| unpacked(own)).eq(types.iter().map(|own| unpacked(own)))) {
+                narrowed = Some(other);
+                break;
+            }
         }
         let looked = Looked { types: Arc::new(types), narrowed };
         if text.len() <= MAX_KEPT_LENGTH {
@@ -79,6 +89,11 @@ impl ClickStore {
         }
         Ok(looked)
     }
+}
+
+/// The type of a column without its dictionary: answers come without.
+fn unpacked(name: &str) -> &str {
+    name.strip_prefix("LowCardinality(").and_then(|name| name.strip_suffix(')')).unwrap_or(name)
 }
 
 /// The same rows, and an error where there are more.

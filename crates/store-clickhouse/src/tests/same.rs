@@ -31,11 +31,30 @@ async fn a_statement_with_fewer_columns_has_the_same_answer() {
         "WITH t AS (SELECT eventID, arrayJoin(resources) AS r FROM @anthropic_logs) SELECT r, count() FROM t GROUP BY 1 ORDER BY 2 DESC, 1",
         "SELECT a.eventID, b.eventName FROM @activities a JOIN @anthropic_logs b USING (eventID) WHERE a.category != '' ORDER BY 1",
         "SELECT count() FROM @activities",
+        "SELECT actorEmail, actorType, count(*) FROM @anthropic_logs WHERE actorEmail LIKE '%a%' AND serviceName != 'x' GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2",
+        "SELECT category, outcome, ipClass, actorLabel, organizationUUID, length(eventName), upper(sourceID) FROM @activities ORDER BY eventID",
+        "SELECT groupArray(eventName), any(workspaceID), max(actorIPAddress), count(DISTINCT actorUserAgent) FROM (SELECT eventName, workspaceID, actorIPAddress, actorUserAgent FROM @anthropic_logs ORDER BY eventID)",
+        "SELECT DISTINCT organizationID, [actorUserID], (actorAPIKeyID, 1), if(actorAdminAPIKeyID = '', 'none', actorAdminAPIKeyID) AS k FROM @anthropic_logs ORDER BY ALL",
+        "SELECT a.eventName, b.actorEmail, b.category FROM @activities a LEFT JOIN @activities b ON a.activityType = b.actorEmail ORDER BY a.eventID",
+        "SELECT eventName FROM (SELECT eventName FROM @anthropic_logs WHERE eventName IN (SELECT activityType FROM @activities WHERE category = 'chats') UNION ALL SELECT 'x') ORDER BY 1",
+        "SELECT actorEmail AS e, row_number() OVER (PARTITION BY actorEmail ORDER BY eventTime, eventID) AS n FROM @anthropic_logs ORDER BY e, n",
+        "SELECT eventName, count() FROM @anthropic_logs GROUP BY GROUPING SETS ((eventName), ()) ORDER BY 2 DESC, 1",
+        "SELECT CAST(actorType AS Nullable(String)) AS t, coalesce(nullIf(actorEmail, ''), nullIf(actorUserID, '')) AS w, splitByChar('_', eventName)[1] AS f, count() FROM @anthropic_logs GROUP BY ALL ORDER BY ALL",
+        "SELECT min(eventName), argMax(actorEmail, eventTime), uniqExact(actorIPAddress), topK(3)(serviceName) FROM @anthropic_logs",
     ] {
         let database = format!("{}.", options.database);
         let (narrowed, whole) = (ask(text.replace('@', "")).await, ask(text.replace('@', &database)).await);
         assert!(narrowed.num_rows() > 0, "{text}");
         assert_eq!(narrowed, whole, "{text}");
+    }
+    // Texts keep their dictionary where nobody can tell.
+    for (text, is_packed) in [
+        ("SELECT actorEmail, count() FROM anthropic_logs GROUP BY 1", true),
+        ("SELECT category, upper(actorLabel) FROM activities", true),
+        ("SELECT [actorEmail] FROM anthropic_logs", false),
+    ] {
+        let made = store.narrowed(text).await.unwrap();
+        assert_eq!(!made.contains(" AS Nullable(String))"), is_packed, "{made}");
     }
     let one = ask("SELECT eventID FROM anthropic_logs ORDER BY 1 LIMIT 1".to_owned()).await;
     let id = arrow::array::AsArray::as_string::<i32>(one.column(0)).value(0).to_owned();
