@@ -57,17 +57,21 @@ pub(crate) fn compile(filter: &Filter) -> Compiled {
 }
 
 fn condition(filter: &Filter, needs: &mut Vec<Need>) -> String {
-    let joined = |list: &[Filter], by: &str, none: &str, needs: &mut Vec<Need>| {
-        let parts: Vec<String> = list.iter().map(|filter| condition(filter, needs)).collect();
-        match parts.is_empty() {
-            true => none.to_owned(),
-            false => format!("({})", parts.join(by)),
-        }
-    };
     match filter {
         Filter::All => "true".to_owned(),
-        Filter::And(list) => joined(list, " AND ", "true", needs),
-        Filter::Or(list) => joined(list, " OR ", "false", needs),
+        Filter::And(list) if list.is_empty() => "true".to_owned(),
+        Filter::And(list) => {
+            let parts: Vec<String> = list.iter().map(|filter| condition(filter, needs)).collect();
+            format!("({})", parts.join(" AND "))
+        }
+        Filter::Or(list) => {
+            let (mut parts, rest) = several(list);
+            parts.extend(rest.iter().map(|filter| condition(filter, needs)));
+            match parts.is_empty() {
+                true => "false".to_owned(),
+                false => format!("({})", parts.join(" OR ")),
+            }
+        }
         Filter::Not(inner) => format!("NOT ifNull({}, false)", condition(inner, needs)),
         Filter::Word(word) => {
             let forms: Vec<String> = word_forms(word)
@@ -83,6 +87,34 @@ fn condition(filter: &Filter, needs: &mut Vec<Need>) -> String {
             None => rows(filter, path, test, needs),
         },
     }
+}
+
+/// Of alternatives, those that ask one field for several texts, each field as one condition; and the others.
+fn several(list: &[Filter]) -> (Vec<String>, Vec<&Filter>) {
+    let mut fields: Vec<(Known, Vec<&str>, Vec<&Filter>)> = Vec::new();
+    let mut rest = Vec::new();
+    for filter in list {
+        match filter {
+            Filter::Test { field: Field::Known(known), test: Test::Equals(text) } if !text.is_empty() => {
+                match fields.iter_mut().find(|(field, ..)| field == known) {
+                    Some((_, texts, filters)) => {
+                        texts.push(text);
+                        filters.push(filter);
+                    }
+                    None => fields.push((*known, vec![text], vec![filter])),
+                }
+            }
+            _ => rest.push(filter),
+        }
+    }
+    let mut parts = Vec::new();
+    for (field, texts, filters) in fields {
+        match (texts.len() > 1).then(|| column::one_of(field, &texts)).flatten() {
+            Some(part) => parts.push(part),
+            None => rest.extend(filters),
+        }
+    }
+    (parts, rest)
 }
 
 /// Whether the filter looks for few rows among all: by id, or by what stands in the raw log.
@@ -238,4 +270,22 @@ async fn found_rows(server: &Server, base: &str, wanted: &Filter, look: &str) ->
         }
     }
     Ok(among("event_id", &found))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn asks_a_field_once_for_several_texts() {
+        let of = |text: &str| compile(&filter::parse(text).unwrap()).text;
+        let both = "(lower(organization_id) IN ('org_1', 'org_2') OR lower(organization_uuid) IN ('org_1', 'org_2'))";
+        assert_eq!(of("(org:org_1 OR org:Org_2)"), format!("({both})"));
+        assert_eq!(
+            of("(ip:192.0.2.1 OR type:it's OR ip:192.0.2.2)"),
+            "((actor_ip IN ('192.0.2.1', '192.0.2.2')) OR lower(event_name) = 'it\\'s')"
+        );
+        assert!(of("(actor:a OR actor:b)").contains("arrayExists((k, v) -> lower(v) IN ('a', 'b') AND k IN ("));
+    }
 }

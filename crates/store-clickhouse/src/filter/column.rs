@@ -13,14 +13,79 @@ const NEVER: &str = "false";
 
 /// The columns of the actor's ids, the more telling one first.
 const ACTOR_ID: &str = "coalesce(actor_user_id, actor_admin_api_key_id, actor_api_key_id)";
+/// The columns of everything that tells who acted.
+const ACTOR: [&str; 4] = ["actor_email", "actor_user_id", "actor_admin_api_key_id", "actor_api_key_id"];
 /// The actor's members that identify it and have no column.
 const ACTOR_ID_OTHERS: [&str; 5] = ["service_account_id", "directory_id", "external_client_id", "subject", "service"];
+
+/// The columns of a field that is one text or several, as they are stored.
+fn columns_of(field: Known) -> Option<&'static [&'static str]> {
+    Some(match field {
+        Known::Type => &["event_name"],
+        Known::Org => &["organization_id", "organization_uuid"],
+        Known::OrganizationId => &["organization_id"],
+        Known::OrganizationUuid => &["organization_uuid"],
+        Known::ActorType => &["actor_type"],
+        Known::Email => &["actor_email"],
+        Known::User => &["actor_user_id"],
+        Known::Key => &["actor_api_key_id", "actor_admin_api_key_id"],
+        Known::ApiKey => &["actor_api_key_id"],
+        Known::AdminApiKey => &["actor_admin_api_key_id"],
+        Known::Ip => &["actor_ip"],
+        Known::IpClass => &["ip_class"],
+        Known::UserAgent => &["actor_user_agent"],
+        Known::Category => &["category"],
+        Known::Outcome => &["outcome"],
+        Known::Product => &["product"],
+        Known::Workspace => &["workspace_id"],
+        Known::Source => &["source_id"],
+        _ => return None,
+    })
+}
+
+/// Whether a field is one of several texts, none of which is empty: each column is gone through once. `None` where each is asked for itself.
+pub(super) fn one_of(field: Known, texts: &[&str]) -> Option<String> {
+    let list: Vec<String> = texts.iter().map(|text| quoted(&text.to_ascii_lowercase())).collect();
+    let list = list.join(", ");
+    let among = |columns: &[&str]| {
+        let has_letters = texts.iter().any(|text| text.bytes().any(|byte| byte.is_ascii_alphabetic()));
+        let of = |column: &&str| match has_letters {
+            true => format!("lower({column}) IN ({list})"),
+            false => format!("{column} IN ({list})"),
+        };
+        let parts: Vec<String> = columns.iter().map(of).collect();
+        format!("({})", parts.join(" OR "))
+    };
+    match field {
+        Known::Actor => {
+            Some(format!("({} OR {})", among(&ACTOR), exists(&actor_others(), &format!("lower(v) IN ({list})"))))
+        }
+        _ => columns_of(field).map(among),
+    }
+}
 
 /// The test of a field with a name of its own.
 pub(super) fn known(field: Known, test: &Test, needs: &mut Vec<Need>) -> String {
     let mut any = |columns: &[&str]| any_text(columns, test, needs);
     match field {
-        Known::Type => any(&["event_name"]),
+        Known::Type
+        | Known::Org
+        | Known::OrganizationId
+        | Known::OrganizationUuid
+        | Known::ActorType
+        | Known::Email
+        | Known::User
+        | Known::Key
+        | Known::ApiKey
+        | Known::AdminApiKey
+        | Known::Ip
+        | Known::IpClass
+        | Known::UserAgent
+        | Known::Category
+        | Known::Outcome
+        | Known::Product
+        | Known::Workspace
+        | Known::Source => any(columns_of(field).unwrap_or_default()),
         Known::Id => match test {
             Test::Equals(id) if id.is_empty() => NEVER.to_owned(),
             // Exact, so that the hash, by which a projection is ordered, finds the row's place in the table's own order. The projection
@@ -34,31 +99,15 @@ pub(super) fn known(field: Known, test: &Test, needs: &mut Vec<Need>) -> String 
         },
         Known::Time => time("event_time", test, needs),
         Known::Received => time("received_at", test, needs),
-        Known::Org => any(&["organization_id", "organization_uuid"]),
-        Known::OrganizationId => any(&["organization_id"]),
-        Known::OrganizationUuid => any(&["organization_uuid"]),
         Known::Actor => {
-            let plain = any(&["actor_email", "actor_user_id", "actor_admin_api_key_id", "actor_api_key_id"]);
-            let names = [&["unauthenticated_email_address"], ACTOR_ID_OTHERS.as_slice()].concat();
-            format!("({plain} OR {})", other_members(&names, test, needs))
+            let plain = any(&ACTOR);
+            format!("({plain} OR {})", other_members(&actor_others(), test, needs))
         }
         Known::ActorId => {
             let plain = any(&[ACTOR_ID]);
             let others = first_other(test, needs);
             format!("({plain} OR (isNull({ACTOR_ID}) AND {others}))")
         }
-        Known::ActorType => any(&["actor_type"]),
-        Known::Email => any(&["actor_email"]),
-        Known::User => any(&["actor_user_id"]),
-        Known::Key => any(&["actor_api_key_id", "actor_admin_api_key_id"]),
-        Known::ApiKey => any(&["actor_api_key_id"]),
-        Known::AdminApiKey => any(&["actor_admin_api_key_id"]),
-        Known::Ip => any(&["actor_ip"]),
-        Known::IpClass => any(&["ip_class"]),
-        Known::UserAgent => any(&["actor_user_agent"]),
-        Known::Category => any(&["category"]),
-        Known::Outcome => any(&["outcome"]),
-        Known::Product => any(&["product"]),
         Known::ReadOnly => truth("read_only", test),
         Known::Guessed => truth("guessed", test),
         Known::Target => {
@@ -83,8 +132,6 @@ pub(super) fn known(field: Known, test: &Test, needs: &mut Vec<Need>) -> String 
         Known::Seq => number("seq", test, needs),
         Known::SourceTtl => number("source_ttl", test, needs),
         Known::RecordId => any(&["concat(source_id, ':', event_id)"]),
-        Known::Workspace => any(&["workspace_id"]),
-        Known::Source => any(&["source_id"]),
         Known::SourceType => match passes_value(test, Json::String("anthropic-compliance".into())) {
             true => "true".to_owned(),
             false => NEVER.to_owned(),
@@ -229,15 +276,24 @@ fn in_network(column: &str, network: &Cidr) -> String {
     format!("((ifNull({inside}, false)) OR {})", equals(column, &network.with_bits()))
 }
 
-/// Whether one of the actor's members without a column passes. Few rows have any: they are gone through once, and not once for each name.
+/// The members of an actor that tell who it is and have no column.
+fn actor_others() -> Vec<&'static str> {
+    [&["unauthenticated_email_address"], ACTOR_ID_OTHERS.as_slice()].concat()
+}
+
+/// Whether one of these members of the actor meets a condition on `v`. Few rows have any: they are gone through once, and not once for each name.
+fn exists(names: &[&str], condition: &str) -> String {
+    let names: Vec<String> = names.iter().map(|name| quoted(name)).collect();
+    format!(
+        "arrayExists((k, v) -> {condition} AND k IN ({}), mapKeys(actor_other), mapValues(actor_other))",
+        names.join(", ")
+    )
+}
+
+/// Whether one of the actor's members without a column passes.
 fn other_members(names: &[&str], test: &Test, needs: &mut Vec<Need>) -> String {
     if matches!(test, Test::Exists | Test::Equals(_) | Test::Pattern(_) | Test::InNetwork(_)) {
-        let names: Vec<String> = names.iter().map(|name| quoted(name)).collect();
-        let test = text("v", test, false, needs);
-        return format!(
-            "arrayExists((k, v) -> {test} AND k IN ({}), mapKeys(actor_other), mapValues(actor_other))",
-            names.join(", ")
-        );
+        return exists(names, &text("v", test, false, needs));
     }
     let values = names.iter().map(|name| schema::other(name));
     let tests: Vec<String> = values.map(|value| text(&value, test, false, needs)).collect();

@@ -115,7 +115,13 @@ pub fn random(dice: &mut Dice, depth: usize) -> Filter {
     let list = |dice: &mut Dice| (0..2 + dice.below(2)).map(|_| random(dice, depth - 1)).collect::<Vec<_>>();
     match kind {
         0 => Filter::And(list(dice)),
-        1 | 2 => Filter::Or(list(dice)),
+        1 => Filter::Or(list(dice)),
+        // One field, several times.
+        2 => {
+            let field = field(dice);
+            let tests = 2 + dice.below(3);
+            Filter::Or((0..tests).map(|_| Filter::Test { field: field.clone(), test: test(dice, &field) }).collect())
+        }
         3 => Filter::negated(random(dice, depth - 1)),
         4 => Filter::Word(word(dice)),
         _ => {
