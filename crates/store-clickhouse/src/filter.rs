@@ -283,8 +283,8 @@ mod tests {
         let both = "(lower(organization_id) IN ('org_1', 'org_2') OR lower(organization_uuid) IN ('org_1', 'org_2'))";
         assert_eq!(of("(org:org_1 OR org:Org_2)"), format!("({both})"));
         assert_eq!(
-            of("(ip:192.0.2.1 OR type:it's OR ip:192.0.2.2)"),
-            "((actor_ip IN ('192.0.2.1', '192.0.2.2')) OR lower(event_name) = 'it\\'s')"
+            of("(user:1 OR type:it's OR user:2)"),
+            "((actor_user_id IN ('1', '2')) OR lower(event_name) = 'it\\'s')"
         );
         assert!(of("(actor:a OR actor:b)").contains("arrayExists((k, v) -> lower(v) IN ('a', 'b') AND k IN ("));
     }
