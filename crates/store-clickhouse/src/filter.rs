@@ -59,18 +59,13 @@ pub(crate) fn compile(filter: &Filter) -> Compiled {
 fn condition(filter: &Filter, needs: &mut Vec<Need>) -> String {
     match filter {
         Filter::All => "true".to_owned(),
-        Filter::And(list) if list.is_empty() => "true".to_owned(),
         Filter::And(list) => {
-            let parts: Vec<String> = list.iter().map(|filter| condition(filter, needs)).collect();
-            format!("({})", parts.join(" AND "))
+            joined(list.iter().map(|filter| condition(filter, needs)).collect(), " AND ").unwrap_or("true".to_owned())
         }
         Filter::Or(list) => {
             let (mut parts, rest) = several(list);
             parts.extend(rest.iter().map(|filter| condition(filter, needs)));
-            match parts.is_empty() {
-                true => "false".to_owned(),
-                false => format!("({})", parts.join(" OR ")),
-            }
+            joined(parts, " OR ").unwrap_or("false".to_owned())
         }
         Filter::Not(inner) => format!("NOT ifNull({}, false)", condition(inner, needs)),
         Filter::Word(word) => {
@@ -87,6 +82,11 @@ fn condition(filter: &Filter, needs: &mut Vec<Need>) -> String {
             None => rows(filter, path, test, needs),
         },
     }
+}
+
+/// Conditions as one; `None` if there are none.
+fn joined(parts: Vec<String>, by: &str) -> Option<String> {
+    (!parts.is_empty()).then(|| format!("({})", parts.join(by)))
 }
 
 /// Of alternatives, those that ask one field for several texts, each field as one condition; and the others.

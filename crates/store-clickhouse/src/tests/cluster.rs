@@ -1,7 +1,7 @@
 //! The statements of a cluster: as they are, as the server's parser reads them, and what the tables over all shards make of the contract. The
 //! cluster that runs them is one host, without a keeper and so without replicas.
 
-use auditlake_store::contract;
+use auditlake_store::{Writer, contract};
 
 use super::{engine, spell};
 use crate::{ClickStore, schema::tables::Layout};
@@ -52,6 +52,34 @@ fn statements() -> Vec<String> {
     all.extend(layout.version_3());
     all.extend(layout.views());
     all
+}
+
+#[tokio::test]
+async fn older_tables_over_shards_are_brought_up_to_date() {
+    if !is_there().await {
+        return;
+    }
+    let store = open().await;
+    store.commit(contract::commit(&contract::sample(9))).await.unwrap();
+    let (server, options) = (store.inner.server.clone(), store.inner.options.clone());
+    let labels = async || {
+        let text = "SELECT toString(actor_label) FROM activity ORDER BY event_id";
+        let table = server.rows("reading", text).await.unwrap();
+        table.rows().map(|row| row.string(0)).collect::<Vec<_>>()
+    };
+    let before = labels().await;
+    drop(store);
+    for text in [
+        "ALTER TABLE activity DROP COLUMN actor_label",
+        "ALTER TABLE activity_local DROP COLUMN actor_label, DROP INDEX by_resource",
+        "ALTER TABLE schema_version_local DELETE WHERE version > 2",
+    ] {
+        server.execute("testing", text).await.unwrap();
+    }
+    let store = ClickStore::open(options).await.unwrap();
+    assert_eq!(labels().await, before);
+    assert_eq!(store.commit(contract::commit(&contract::sample(12))).await.unwrap().total().new, 3);
+    assert_eq!(labels().await.len(), 12);
 }
 
 #[test]

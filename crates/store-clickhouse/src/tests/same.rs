@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use arrow::{array::RecordBatch, compute::concat_batches};
 use auditlake_store::{
-    Order, Reader, Rows, Select, Sql, SqlQuery, Writer,
+    Order, Reader, Rows, Select, Seqs, Sql, SqlQuery, Window, Writer,
     contract::{commit, sample},
 };
 
@@ -62,4 +62,19 @@ async fn a_statement_with_fewer_columns_has_the_same_answer() {
     let found =
         together(store.select(&Select { filter, order: Order::Oldest, ..Select::default() }).await.unwrap()).await;
     assert_eq!(found.num_rows(), 1);
+}
+
+/// A condition that is spelt in another way than the index would be slow, and right.
+#[tokio::test]
+async fn looks_for_a_resource_by_its_index() {
+    let Some(options) = fresh().await else { return };
+    let store = open(&options).await;
+    store.commit(commit(&sample(200))).await.unwrap();
+    for text in ["resource:claude_chat_7", "(target:nobody OR resource:nobody)", "target:nobody outcome:success"] {
+        let filter = auditlake_store::filter::parse(text).unwrap();
+        let condition = store.inner.condition(&filter, Window::default(), Seqs::default()).await.unwrap();
+        let plan = format!("EXPLAIN indexes = 1 SELECT count() FROM activity WHERE {condition}");
+        let plan = store.inner.server.rows("explaining", &plan).await.unwrap();
+        assert!(plan.rows().any(|row| row.string(0).contains("by_resource")), "{text}: {condition}");
+    }
 }
